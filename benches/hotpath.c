@@ -1,0 +1,152 @@
+/*
+ * What scripts/hot-path runs under callgrind: warm pairs of malloc and free.
+ *
+ *   hotpath LIBRARY SIZE...      the block sizes of the size classes, ascending
+ *
+ * Four ways lead into the heap (two domains, each by the exported functions
+ * and by those of Ox_GetAllocator); each prints a line "name malloc free" with
+ * the addresses of its functions, and for each class callgrind writes two
+ * parts, labelled "name size pairs" and "name size mixed".
+ */
+#define _GNU_SOURCE /* dladdr */
+#include <dlfcn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <valgrind/callgrind.h>
+
+#include "../include/oxmalloc.h"
+
+enum { PAIRS = 1000, STEPS = 4000, BLOCKS = 400, POOL = 64 * 1024 };
+
+struct way {
+    const char *name;
+    void *(*malloc)(void *, size_t);
+    void (*free)(void *, void *);
+};
+
+static void die(const char *what) {
+    fprintf(stderr, "hotpath: %s\n", what);
+    exit(1);
+}
+
+static size_t below(size_t n) {
+    static unsigned long long seed = 1;
+    seed = seed * 6364136223846793005ULL + 1442695040888963407ULL;
+    return (size_t)((seed >> 33) % n);
+}
+
+static size_t pool_of(const void *block) { return (size_t)block / POOL; }
+
+static int has_neighbour(void **live, size_t n, const void *block) {
+    for (size_t i = 0; i < n; i++)
+        if (pool_of(live[i]) == pool_of(block)) return 1;
+    return 0;
+}
+
+/*
+ * Leaves some hundred live blocks, others freed in mixed order, and the pool
+ * that serves next neither empty nor full: beside the block of a pair there
+ * are a live one and, where three fit into a pool, a free one.
+ * Returns the number of live blocks.
+ */
+static size_t warm(const struct way *way, size_t size, void **live) {
+    size_t n = BLOCKS;
+    for (size_t i = 0; i < n; i++)
+        if (!(live[i] = way->malloc(NULL, size))) die("out of memory");
+    while (n > BLOCKS / 2) {
+        size_t i = below(n);
+        way->free(NULL, live[i]);
+        live[i] = live[--n];
+    }
+    for (; n < BLOCKS; live[n++] = way->malloc(NULL, size)) {
+        void *first = way->malloc(NULL, size), *second = way->malloc(NULL, size);
+        way->free(NULL, second);
+        way->free(NULL, first);
+        if (has_neighbour(live, n, first) && (size > POOL / 3 || pool_of(first) == pool_of(second)))
+            return n;
+    }
+    die("no pool came to be neither empty nor full");
+    return 0;
+}
+
+/* The smallest and the largest request of the class in turn. */
+__attribute__((noinline)) static void pairs(const struct way *way, size_t least, size_t most) {
+    for (size_t i = 0; i < PAIRS; i++)
+        way->free(NULL, way->malloc(NULL, i % 2 ? least : most));
+}
+
+/* Takes and frees at random: pools fill up and run empty, too. */
+__attribute__((noinline)) static void mixed(const struct way *way, size_t least, size_t most) {
+    static void *slot[BLOCKS];
+    for (size_t step = 0; step < STEPS; step++) {
+        void **one = &slot[below(BLOCKS)];
+        if (*one) {
+            way->free(NULL, *one);
+            *one = NULL;
+        } else {
+            *one = way->malloc(NULL, least + below(most - least + 1));
+        }
+    }
+    for (size_t i = 0; i < BLOCKS; i++) {
+        if (slot[i]) way->free(NULL, slot[i]);
+        slot[i] = NULL;
+    }
+}
+
+static void measure(const struct way *way, size_t least, size_t most) {
+    char label[64];
+    void *live[BLOCKS];
+    size_t n = warm(way, most, live);
+
+    snprintf(label, sizeof label, "%s %zu pairs", way->name, most);
+    CALLGRIND_ZERO_STATS;
+    pairs(way, least, most);
+    CALLGRIND_DUMP_STATS_AT(label);
+
+    snprintf(label, sizeof label, "%s %zu mixed", way->name, most);
+    CALLGRIND_ZERO_STATS;
+    mixed(way, least, most);
+    CALLGRIND_DUMP_STATS_AT(label);
+
+    while (n > 0) way->free(NULL, live[--n]);
+}
+
+static void *exported(void *library, const char *name) {
+    void *function = dlsym(library, name);
+    if (!function) die(dlerror());
+    return function;
+}
+
+int main(int argc, char **argv) {
+    if (argc < 3) die("usage: hotpath LIBRARY SIZE...");
+    void *library = dlopen(argv[1], RTLD_NOW);
+    if (!library) die(dlerror());
+
+    int (*get)(int, OxAllocator *) = (int (*)(int, OxAllocator *))exported(library, "Ox_GetAllocator");
+    OxAllocator mem, obj;
+    if (get(OX_DOMAIN_MEM, &mem) != OX_OK || get(OX_DOMAIN_OBJ, &obj) != OX_OK)
+        die("Ox_GetAllocator failed");
+
+    const struct way ways[] = {
+        {"OxMem", (void *(*)(void *, size_t))exported(library, "OxMem_Malloc"),
+         (void (*)(void *, void *))exported(library, "OxMem_Free")},
+        {"OxObject", (void *(*)(void *, size_t))exported(library, "OxObject_Malloc"),
+         (void (*)(void *, void *))exported(library, "OxObject_Free")},
+        {"MEM-table", mem.malloc, mem.free},
+        {"OBJ-table", obj.malloc, obj.free},
+    };
+    for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
+        Dl_info info;
+        if (!dladdr((void *)ways[i].malloc, &info)) die("dladdr failed");
+        size_t base = (size_t)info.dli_fbase;
+        printf("%s %#zx %#zx\n", ways[i].name, (size_t)ways[i].malloc - base,
+               (size_t)ways[i].free - base);
+        size_t least = 1;
+        for (int class = 2; class < argc; class++) {
+            size_t most = strtoul(argv[class], NULL, 10);
+            measure(&ways[i], least, most);
+            least = most + 1;
+        }
+    }
+    return 0;
+}

@@ -1,0 +1,36 @@
+//! Compiles the C shim, and generates the header for the test that compares
+//! it with the one that is checked in.
+
+use std::{env, path::PathBuf};
+
+fn main() {
+    println!("cargo::rerun-if-changed=src/shim.c");
+    println!("cargo::rerun-if-changed=src/abi.rs");
+    println!("cargo::rerun-if-changed=cbindgen.toml");
+
+    cc::Build::new()
+        .file("src/shim.c")
+        .warnings_into_errors(true)
+        // Nobody refers to the constructor, and it must not be dropped.
+        .link_lib_modifier("+whole-archive")
+        .compile("oxmalloc_shim");
+
+    // The hooks stay for the life of the process, so the code must too.
+    println!("cargo::rustc-cdylib-link-arg=-Wl,-z,nodelete");
+    let major = env::var("CARGO_PKG_VERSION_MAJOR").unwrap();
+    println!("cargo::rustc-cdylib-link-arg=-Wl,-soname,liboxmalloc.so.{major}");
+
+    let root = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").unwrap());
+    let config = cbindgen::Config::from_file(root.join("cbindgen.toml")).unwrap();
+    let header = PathBuf::from(env::var_os("OUT_DIR").unwrap()).join("oxmalloc.h");
+    cbindgen::Builder::new()
+        .with_config(config)
+        .with_src(root.join("src/abi.rs"))
+        .generate()
+        .expect("src/abi.rs is not what cbindgen can make a header of")
+        .write_to_file(&header);
+    println!(
+        "cargo::rustc-env=OXMALLOC_GENERATED_HEADER={}",
+        header.display()
+    );
+}

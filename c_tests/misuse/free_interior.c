@@ -1,0 +1,10 @@
+/* expect: oxmalloc: fatal: free of an address that is not the start of a block */
+#include "misuse.h"
+
+int main(void)
+{
+    char *block = OxMem_Malloc(NULL, 1024);
+    OxMem_Free(NULL, block + 512);
+    use_up(1024);
+    return 0;
+}

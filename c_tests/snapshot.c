@@ -1,0 +1,57 @@
+/* Ox_WriteSnapshot: JSON (the runner parses the *.json left here), also when
+ * memory is exhausted; a descriptor that fails gives its errno. */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/resource.h>
+
+#include "check.h"
+
+static int create(const char *path)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0644);
+    CHECK(fd >= 0, "%s: %s", path, strerror(errno));
+    return fd;
+}
+
+static off_t snapshot(int fd)
+{
+    int code = Ox_WriteSnapshot(fd);
+    CHECK(code == 0, "%d: %s", code, strerror(code));
+    off_t length = lseek(fd, 0, SEEK_CUR);
+    CHECK(length > 2, "only %ld bytes written", (long)length);
+    close(fd);
+    return length;
+}
+
+int main(void)
+{
+    off_t empty = snapshot(create("empty.json"));
+    for (size_t i = 0; i < 20000; i++) { /* never freed: it is to be seen */
+        void *mem = OxMem_Malloc(NULL, i), *obj = OxObject_Malloc(NULL, i * 300 % 3000000);
+        CHECK(mem != NULL && obj != NULL, "out of memory");
+        OxMem_Free(NULL, i % 3 ? NULL : mem);
+        OxObject_Free(NULL, i % 50 ? obj : NULL);
+    }
+    off_t full = snapshot(create("full.json"));
+    CHECK(full > empty, "%ld bytes with blocks, %ld without", (long)full, (long)empty);
+
+    signal(SIGPIPE, SIG_IGN);
+    int ends[2], closed = create("closed"), code, no_space = open("/dev/full", O_WRONLY);
+    close(closed);
+    CHECK(pipe(ends) == 0, "pipe");
+    close(ends[0]);
+    CHECK((code = Ox_WriteSnapshot(-1)) == EBADF, "%d", code);
+    CHECK((code = Ox_WriteSnapshot(closed)) == EBADF, "%d", code);
+    CHECK((code = Ox_WriteSnapshot(ends[1])) == EPIPE, "%d", code);
+    CHECK(no_space < 0 || (code = Ox_WriteSnapshot(no_space)) == ENOSPC, "%d", code);
+
+    int fd = create("exhausted.json");
+    struct rlimit none = {.rlim_cur = 1, .rlim_max = RLIM_INFINITY};
+    CHECK(setrlimit(RLIMIT_AS, &none) == 0, "setrlimit");
+    while (OxMem_Malloc(NULL, LAST_SPAN) != NULL || OxMem_Malloc(NULL, 16) != NULL) {
+    }
+    snapshot(fd);
+    puts("snapshots are written, with no memory left too; errors are told");
+    return 0;
+}

@@ -1,0 +1,181 @@
+/* The visitors show the same heap as the totals, end when told to, and leave
+ * the callback free to allocate. */
+#include <stdlib.h>
+
+#include "check.h"
+
+typedef struct {
+    OxDomainStats domain[3];
+    size_t by_state[OX_POOL_LARGE + 1];
+    size_t last_address, pools_in_arenas, large_bytes;
+} Pools;
+
+static int add_pool(const OxPoolInfo *p, void *arg)
+{
+    Pools *sum = arg;
+    CHECK(p->size == sizeof *p, "size is %zu", p->size);
+    CHECK(p->domain == OX_DOMAIN_MEM || p->domain == OX_DOMAIN_OBJ, "domain %u", (unsigned)p->domain);
+    CHECK(p->state <= OX_POOL_LARGE, "state %u", (unsigned)p->state);
+    CHECK(p->address > sum->last_address, "%#zx after %#zx", p->address, sum->last_address);
+    CHECK(p->live + p->free + p->untouched == p->capacity, "%zu live, %zu free, %zu untouched of %zu",
+          p->live, p->free, p->untouched, p->capacity);
+    CHECK(p->capacity * p->block_bytes <= p->bytes, "%zu of %zu in %zu", p->capacity, p->block_bytes, p->bytes);
+    CHECK(p->purged_bytes <= p->bytes, "%zu purged of %zu", p->purged_bytes, p->bytes);
+    CHECK((p->state == OX_POOL_EMPTY) == (p->live == 0), "%zu live in state %u", p->live, (unsigned)p->state);
+    if (p->state == OX_POOL_USED || p->state == OX_POOL_FULL) {
+        CHECK((p->state == OX_POOL_FULL) == (p->live == p->capacity), "%zu of %zu live in state %u", p->live,
+              p->capacity, (unsigned)p->state);
+    }
+    OxDomainStats *d = &sum->domain[p->domain];
+    d->live_blocks += p->live;
+    d->live_bytes += p->live * p->block_bytes;
+    d->free_bytes += p->free * p->block_bytes;
+    d->untouched_bytes += p->untouched * p->block_bytes;
+    d->pool_bytes += p->bytes;
+    sum->by_state[p->state]++;
+    sum->last_address = p->address;
+    if (p->state == OX_POOL_LARGE) {
+        sum->large_bytes += p->bytes;
+    } else {
+        sum->pools_in_arenas += p->bytes >> 16;
+    }
+    return 0;
+}
+
+typedef struct {
+    size_t arenas, pools, vacant, bytes, last_address;
+} Arenas;
+
+static int add_arena(const OxArenaInfo *a, void *arg)
+{
+    Arenas *sum = arg;
+    CHECK(a->size == sizeof *a, "size is %zu", a->size);
+    CHECK(a->address != sum->last_address && a->address % a->bytes == 0, "%#zx of %zu", a->address, a->bytes);
+    CHECK(a->pools > 0 && a->pools << 16 <= a->bytes, "%zu pools in %zu", a->pools, a->bytes);
+    CHECK(a->pools_vacant <= a->pools && a->pools_clean <= a->pools_vacant, "%zu pools, %zu vacant, %zu clean",
+          a->pools, a->pools_vacant, a->pools_clean);
+    sum->arenas++;
+    sum->pools += a->pools;
+    sum->vacant += a->pools_vacant;
+    sum->bytes += a->bytes;
+    sum->last_address = a->address;
+    return 0;
+}
+
+static void same(const char *name, const OxDomainStats *told, const OxDomainStats *seen)
+{
+    CHECK(told->live_blocks == seen->live_blocks && told->live_bytes == seen->live_bytes,
+          "%s: %zu blocks, %zu bytes live, visited %zu and %zu", name, told->live_blocks, told->live_bytes,
+          seen->live_blocks, seen->live_bytes);
+    CHECK(told->free_bytes == seen->free_bytes && told->untouched_bytes == seen->untouched_bytes,
+          "%s: %zu free, %zu untouched, visited %zu and %zu", name, told->free_bytes, told->untouched_bytes,
+          seen->free_bytes, seen->untouched_bytes);
+    CHECK(told->pool_bytes == seen->pool_bytes, "%s: pools of %zu, visited %zu", name, told->pool_bytes,
+          seen->pool_bytes);
+}
+
+static void sums_equal_stats(void)
+{
+    Pools p = {0};
+    Arenas a = {0};
+    OxStats s = stats();
+    CHECK(Ox_VisitPools(add_pool, &p) == 0, "Ox_VisitPools");
+    CHECK(Ox_VisitArenas(add_arena, &a) == 0, "Ox_VisitArenas");
+    same("mem", &s.mem, &p.domain[OX_DOMAIN_MEM]);
+    same("obj", &s.obj, &p.domain[OX_DOMAIN_OBJ]);
+    CHECK(s.pools_used == p.by_state[OX_POOL_USED], "%zu used, visited %zu", s.pools_used, p.by_state[OX_POOL_USED]);
+    CHECK(s.pools_full == p.by_state[OX_POOL_FULL], "%zu full, visited %zu", s.pools_full, p.by_state[OX_POOL_FULL]);
+    CHECK(s.pools_empty == p.by_state[OX_POOL_EMPTY], "%zu empty, visited %zu", s.pools_empty,
+          p.by_state[OX_POOL_EMPTY]);
+    CHECK(s.spans == p.by_state[OX_POOL_SPAN], "%zu spans, visited %zu", s.spans, p.by_state[OX_POOL_SPAN]);
+    CHECK(s.large_blocks == p.by_state[OX_POOL_LARGE], "%zu large, visited %zu", s.large_blocks,
+          p.by_state[OX_POOL_LARGE]);
+    CHECK(s.large_bytes == p.large_bytes, "large bytes %zu, visited %zu", s.large_bytes, p.large_bytes);
+    CHECK(s.arenas == a.arenas, "%zu arenas, visited %zu", s.arenas, a.arenas);
+    CHECK(a.pools - a.vacant == p.pools_in_arenas, "%zu pools not vacant, visited %zu", a.pools - a.vacant,
+          p.pools_in_arenas);
+}
+
+static int end_at_once(const OxPoolInfo *pool, void *calls)
+{
+    (void)pool;
+    ++*(int *)calls;
+    return -77;
+}
+
+static int end_arena_at_once(const OxArenaInfo *arena, void *calls)
+{
+    (void)arena;
+    ++*(int *)calls;
+    return 42;
+}
+
+/* Allocates, frees and asks, in the middle of the visit. */
+static int busy(const OxPoolInfo *pool, void *calls)
+{
+    (void)pool;
+    EACH_OWN_DOMAIN(d) {
+        for (size_t s = 0; s < COUNT(SIZES); s += 3) {
+            d->f.free(NULL, d->f.malloc(NULL, SIZES[s]));
+        }
+    }
+    stats();
+    ++*(int *)calls;
+    return 0;
+}
+
+static int busy_arena(const OxArenaInfo *arena, void *calls)
+{
+    (void)arena;
+    return busy(NULL, calls);
+}
+
+int main(void)
+{
+    enum { N = 4000 };
+    static void *block[2][N];
+    size_t held = 0;
+    sums_equal_stats(); /* nothing there yet */
+    srand(1);
+    for (int i = 0; i < N; i++) {
+        /* mostly small, each kind present; some freed so that pools differ */
+        size_t size = i % 100 == 0 ? SIZES[rand() % (int)COUNT(SIZES)] : (size_t)(rand() % 3000);
+        EACH_OWN_DOMAIN(d) {
+            block[d - DOMAINS - 1][i] = d->f.malloc(NULL, size);
+        }
+    }
+    sums_equal_stats();
+    for (int i = 0; i < N; i++) {
+        if (rand() % 4 != 0) {
+            EACH_OWN_DOMAIN(d) {
+                d->f.free(NULL, block[d - DOMAINS - 1][i]);
+                block[d - DOMAINS - 1][i] = NULL;
+            }
+        }
+    }
+    sums_equal_stats();
+
+    int calls = 0;
+    CHECK(Ox_VisitPools(end_at_once, &calls) == -77 && calls == 1, "%d calls", calls);
+    calls = 0;
+    CHECK(Ox_VisitArenas(end_arena_at_once, &calls) == 42 && calls == 1, "%d calls", calls);
+    CHECK(Ox_VisitPools(NULL, NULL) == OX_ERR_ARGUMENT, "NULL");
+    CHECK(Ox_VisitArenas(NULL, NULL) == OX_ERR_ARGUMENT, "NULL");
+    held = live_blocks();
+    calls = 0;
+    CHECK(Ox_VisitPools(busy, &calls) == 0 && calls > 1, "%d calls", calls);
+    calls = 0;
+    CHECK(Ox_VisitArenas(busy_arena, &calls) == 0 && calls >= 1, "%d calls", calls);
+    CHECK(live_blocks() == held, "%zu blocks, not %zu", live_blocks(), held);
+
+    for (int i = 0; i < N; i++) {
+        EACH_OWN_DOMAIN(d) {
+            d->f.free(NULL, block[d - DOMAINS - 1][i]);
+        }
+    }
+    sums_equal_stats();
+    Ox_Trim();
+    sums_equal_stats();
+    puts("visits and totals show the same heap");
+    return 0;
+}

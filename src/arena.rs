@@ -1,0 +1,465 @@
+//! Arenas: 2 MiB each, cut into 32 pools that are handed out and taken back.
+//!
+//! An arena knows which of its pools are vacant, and which of the vacant ones
+//! are *dirty*: still resident, because nobody gave their pages back yet.
+//! Requests are for one pool or for a run of pools side by side, and are served
+//! from the fullest arena that has such a run, so that the emptier ones can
+//! become wholly vacant and go back to the system: CPython's own order.
+//!
+//! Vacant memory is given back after a delay (`purge`); an arena that is wholly
+//! vacant then is unmapped.
+//!
+//! The lists are indexed by the longest run of vacant pools and the number of
+//! vacant pools, so "fullest arena with a run of n" is found in at most 32
+//! steps, whatever the number of arenas.
+
+use crate::layout::{ARENA_SIZE, POOL_SIZE, POOLS_PER_ARENA};
+use crate::options::{self, Option_};
+use crate::os::{self, lock::ForkLock};
+use crate::region::{self, SLOT_USER_RECORD, Slot};
+use core::cell::Cell;
+use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering::Relaxed};
+
+/// An arena's record, in the record of its slot. Written under the lock; the
+/// statistics read single fields without it.
+#[repr(C)]
+struct Arena {
+    /// One bit for each pool that is vacant.
+    vacant: AtomicU32,
+    /// Of these, the ones still resident.
+    dirty: AtomicU32,
+    /// NONE or MAPPED.
+    state: AtomicU32,
+    /// Neighbours among the arenas of the same shape.
+    shape: Link,
+    /// Neighbours among the arenas with dirty pools, longest unchanged first.
+    age: Link,
+    /// When a pool was last taken back (ms).
+    changed: Cell<u64>,
+}
+
+const _: () = assert!(size_of::<Arena>() <= SLOT_USER_RECORD);
+
+/// As zeroed memory reads: the slot is no arena.
+const NONE: u32 = 0;
+const MAPPED: u32 = 1;
+
+/// A place in a doubly linked list of slots; 0 is none, else index + 1.
+#[repr(C)]
+struct Link {
+    next: Cell<u32>,
+    previous: Cell<u32>,
+}
+
+/// The first and last of such a list.
+#[derive(Clone, Copy)]
+struct List {
+    first: u32,
+    last: u32,
+}
+
+impl List {
+    const EMPTY: List = List { first: 0, last: 0 };
+
+    fn push_back(&mut self, slot: Slot, link: fn(&Arena) -> &Link) {
+        let id = slot.index() + 1;
+        let this = link(arena(slot));
+        this.next.set(0);
+        this.previous.set(self.last);
+        match self.last {
+            0 => self.first = id,
+            last => link(arena(Slot::from_index(last - 1))).next.set(id),
+        }
+        self.last = id;
+    }
+
+    fn remove(&mut self, slot: Slot, link: fn(&Arena) -> &Link) {
+        let this = link(arena(slot));
+        let (next, previous) = (this.next.get(), this.previous.get());
+        match next {
+            0 => self.last = previous,
+            n => link(arena(Slot::from_index(n - 1))).previous.set(previous),
+        }
+        match previous {
+            0 => self.first = next,
+            p => link(arena(Slot::from_index(p - 1))).next.set(next),
+        }
+    }
+
+    fn first(&self) -> Option<Slot> {
+        self.first.checked_sub(1).map(Slot::from_index)
+    }
+}
+
+/// The record of a slot, as an arena.
+fn arena(slot: Slot) -> &'static Arena {
+    // SAFETY: records stay mapped for ever, are zero at first, and zero is a
+    // valid Arena. Writers hold the lock of ARENAS.
+    unsafe { &*slot.record().cast::<Arena>() }
+}
+
+/// A run of pools that was taken.
+pub struct Run {
+    pub address: usize,
+    /// Nobody has written to it since the system gave it: it reads as zero.
+    pub zeroed: bool,
+}
+
+struct Arenas {
+    /// By longest run and number of vacant pools.
+    shapes: [[List; POOLS_PER_ARENA + 1]; POOLS_PER_ARENA + 1],
+    /// For each longest run, which numbers have arenas.
+    present: [u64; POOLS_PER_ARENA + 1],
+    /// Arenas with dirty pools, longest unchanged first.
+    dirty: List,
+}
+
+static ARENAS: ForkLock<Arenas> = ForkLock::new(Arenas {
+    shapes: [[List::EMPTY; POOLS_PER_ARENA + 1]; POOLS_PER_ARENA + 1],
+    present: [0; POOLS_PER_ARENA + 1],
+    dirty: List::EMPTY,
+});
+
+/// Totals, for statistics and for the decision when to give back.
+pub struct Totals {
+    pub arenas: AtomicUsize,
+    pub arenas_peak: AtomicUsize,
+    pub dirty_pools: AtomicUsize,
+    pub given_back: AtomicUsize,
+    pub given_back_calls: AtomicUsize,
+}
+
+pub static TOTALS: Totals = Totals {
+    arenas: AtomicUsize::new(0),
+    arenas_peak: AtomicUsize::new(0),
+    dirty_pools: AtomicUsize::new(0),
+    given_back: AtomicUsize::new(0),
+    given_back_calls: AtomicUsize::new(0),
+};
+
+/// Counts bytes that went back to the system.
+pub fn count_given_back(bytes: usize) {
+    TOTALS.given_back.fetch_add(bytes, Relaxed);
+    TOTALS.given_back_calls.fetch_add(1, Relaxed);
+}
+
+/// Takes `pools` pools side by side from an arena that is mapped already.
+pub fn take(pools: usize) -> Option<Run> {
+    let mut arenas = ARENAS.lock();
+    let slot = arenas.fullest_with(pools)?;
+    Some(arenas.take_from(slot, pools))
+}
+
+/// Maps one more arena and takes `pools` pools from it.
+pub fn take_from_new(pools: usize) -> Option<Run> {
+    let mut arenas = ARENAS.lock();
+    // Another thread may have been faster.
+    if let Some(slot) = arenas.fullest_with(pools) {
+        return Some(arenas.take_from(slot, pools));
+    }
+    let slot = region::take(1, ARENA_SIZE)?;
+    let mapped = TOTALS.arenas.fetch_add(1, Relaxed) + 1;
+    TOTALS.arenas_peak.fetch_max(mapped, Relaxed);
+    os::huge_pages(
+        slot.address(),
+        ARENA_SIZE,
+        wants_huge_pages(mapped * ARENA_SIZE),
+    );
+    let this = arena(slot);
+    this.vacant.store(u32::MAX, Relaxed);
+    this.dirty.store(0, Relaxed);
+    this.state.store(MAPPED, Relaxed);
+    arenas.enter(slot);
+    Some(arenas.take_from(slot, pools))
+}
+
+/// Whether memory that is mapped when `mapped` bytes are should be huge.
+pub fn wants_huge_pages(mapped: usize) -> bool {
+    match options::get(Option_::HugePages) {
+        options::HUGE_AUTO => mapped >= options::get(Option_::HugePagesFromMib) << 20,
+        choice => choice != options::HUGE_NEVER,
+    }
+}
+
+/// Takes a run back; its pages are given back later.
+pub fn release(address: usize, pools: usize) {
+    let now = os::now_ms();
+    let mut arenas = ARENAS.lock();
+    let (slot, bits) = place(address, pools);
+    let this = arena(slot);
+    debug_assert!(this.vacant.load(Relaxed) & bits == 0, "released twice");
+    arenas.leave(slot);
+    this.vacant.store(this.vacant.load(Relaxed) | bits, Relaxed);
+    arenas.enter(slot);
+    arenas.set_dirty(slot, this.dirty.load(Relaxed) | bits);
+    this.changed.set(now);
+}
+
+/// Takes the pools behind a run as well; false when they are not vacant.
+pub fn extend(address: usize, have: usize, want: usize) -> bool {
+    let first = address + have * POOL_SIZE;
+    if Slot::of(address) != Slot::of(address + want * POOL_SIZE - 1) {
+        return false;
+    }
+    let mut arenas = ARENAS.lock();
+    let (slot, bits) = place(first, want - have);
+    if arena(slot).vacant.load(Relaxed) & bits != bits {
+        return false;
+    }
+    arenas.take_bits(slot, bits);
+    true
+}
+
+/// Gives back the pages of vacant pools in arenas unchanged since `before`
+/// (ms; u64::MAX means all), at most about `most` bytes; returns the bytes.
+/// Arenas that are wholly vacant are unmapped.
+pub fn purge(before: u64, most: usize) -> usize {
+    let mut bytes = 0;
+    while bytes < most {
+        let mut arenas = ARENAS.lock();
+        let Some(slot) = arenas.dirty.first() else {
+            break;
+        };
+        let this = arena(slot);
+        if before != u64::MAX && this.changed.get() > before {
+            break;
+        }
+        bytes += if this.vacant.load(Relaxed) == u32::MAX && arenas.unmap(slot) {
+            ARENA_SIZE
+        } else {
+            arenas.give_back_dirty(slot)
+        };
+    }
+    bytes
+}
+
+/// Bytes that `purge` could give back now.
+pub fn dirty_bytes() -> usize {
+    TOTALS.dirty_pools.load(Relaxed) * POOL_SIZE
+}
+
+/// Bytes mapped for arenas.
+pub fn mapped_bytes() -> usize {
+    TOTALS.arenas.load(Relaxed) * ARENA_SIZE
+}
+
+/// What `visit` shows of an arena.
+pub struct View {
+    pub address: usize,
+    pub vacant: u32,
+    pub dirty: u32,
+}
+
+/// The arena in a slot, without the lock: a moment's view.
+pub fn view(slot: Slot) -> Option<View> {
+    let this = arena(slot);
+    (this.state.load(Relaxed) == MAPPED).then(|| View {
+        address: slot.address(),
+        vacant: this.vacant.load(Relaxed),
+        dirty: this.dirty.load(Relaxed),
+    })
+}
+
+fn place(address: usize, pools: usize) -> (Slot, u32) {
+    let slot = Slot::of(address);
+    let first = (address - slot.address()) / POOL_SIZE;
+    debug_assert!(first + pools <= POOLS_PER_ARENA);
+    (slot, run_of(pools) << first)
+}
+
+/// `n` low bits, 1 to 32.
+fn run_of(n: usize) -> u32 {
+    u32::MAX >> (POOLS_PER_ARENA - n)
+}
+
+/// Every place where a run of `n` set bits starts.
+fn starts(mut bits: u32, n: usize) -> u32 {
+    // Each step and-s the set with itself shifted, doubling the run it proves.
+    let mut have = 1;
+    while have < n {
+        let step = have.min(n - have);
+        bits &= bits >> step;
+        have += step;
+    }
+    bits
+}
+
+fn longest_run(mut bits: u32) -> usize {
+    let mut n = 0;
+    while bits != 0 {
+        bits &= bits >> 1;
+        n += 1;
+    }
+    n
+}
+
+impl Arenas {
+    fn fullest_with(&self, pools: usize) -> Option<Slot> {
+        let run = (pools..=POOLS_PER_ARENA)
+            .filter(|run| self.present[*run] != 0)
+            .min_by_key(|run| self.present[*run].trailing_zeros())?;
+        self.shapes[run][self.present[run].trailing_zeros() as usize].first()
+    }
+
+    fn take_from(&mut self, slot: Slot, pools: usize) -> Run {
+        let this = arena(slot);
+        let vacant = this.vacant.load(Relaxed);
+        // Dirty memory first: it is resident, the rest costs page faults.
+        let resident = starts(this.dirty.load(Relaxed), pools);
+        let candidates = if resident != 0 {
+            resident
+        } else {
+            starts(vacant, pools)
+        };
+        let first = candidates.trailing_zeros() as usize;
+        let bits = run_of(pools) << first;
+        let zeroed = this.dirty.load(Relaxed) & bits == 0;
+        self.take_bits(slot, bits);
+        Run {
+            address: slot.address() + first * POOL_SIZE,
+            zeroed,
+        }
+    }
+
+    fn take_bits(&mut self, slot: Slot, bits: u32) {
+        let this = arena(slot);
+        self.leave(slot);
+        this.vacant
+            .store(this.vacant.load(Relaxed) & !bits, Relaxed);
+        self.enter(slot);
+        self.set_dirty(slot, this.dirty.load(Relaxed) & !bits);
+    }
+
+    fn shape(slot: Slot) -> (usize, usize) {
+        let vacant = arena(slot).vacant.load(Relaxed);
+        (longest_run(vacant), vacant.count_ones() as usize)
+    }
+
+    fn enter(&mut self, slot: Slot) {
+        let (run, count) = Self::shape(slot);
+        self.shapes[run][count].push_back(slot, |a| &a.shape);
+        self.present[run] |= 1 << count;
+    }
+
+    fn leave(&mut self, slot: Slot) {
+        let (run, count) = Self::shape(slot);
+        let list = &mut self.shapes[run][count];
+        list.remove(slot, |a| &a.shape);
+        if list.first == 0 {
+            self.present[run] &= !(1 << count);
+        }
+    }
+
+    fn set_dirty(&mut self, slot: Slot, dirty: u32) {
+        let this = arena(slot);
+        let before = this.dirty.swap(dirty, Relaxed);
+        let grown = dirty.count_ones() > before.count_ones();
+        TOTALS.dirty_pools.fetch_add(
+            (dirty.count_ones() as usize).wrapping_sub(before.count_ones() as usize),
+            Relaxed,
+        );
+        // To the young end when something was added, out when nothing is left.
+        if before != 0 && (grown || dirty == 0) {
+            self.dirty.remove(slot, |a| &a.age);
+        }
+        if dirty != 0 && (grown || before == 0) {
+            self.dirty.push_back(slot, |a| &a.age);
+        }
+    }
+
+    fn unmap(&mut self, slot: Slot) -> bool {
+        let this = arena(slot);
+        if !os::unmap(slot.address(), ARENA_SIZE) {
+            return false;
+        }
+        let resident = this.dirty.load(Relaxed).count_ones() as usize * POOL_SIZE;
+        self.leave(slot);
+        self.set_dirty(slot, 0);
+        this.vacant.store(0, Relaxed);
+        this.state.store(NONE, Relaxed);
+        TOTALS.arenas.fetch_sub(1, Relaxed);
+        count_given_back(resident);
+        region::let_go(slot, 1);
+        true
+    }
+
+    fn give_back_dirty(&mut self, slot: Slot) -> usize {
+        let this = arena(slot);
+        let mut left = this.dirty.load(Relaxed);
+        let mut bytes = 0;
+        while left != 0 {
+            let first = left.trailing_zeros() as usize;
+            let length = (left >> first).trailing_ones() as usize;
+            let run = length * POOL_SIZE;
+            if os::give_back(slot.address() + first * POOL_SIZE, run) {
+                count_given_back(run);
+            }
+            bytes += run;
+            left &= !(run_of(length) << first);
+        }
+        self.set_dirty(slot, 0);
+        bytes
+    }
+}
+
+/// Checks every list and bit against each other; panics on what is wrong.
+pub fn verify() {
+    let arenas = ARENAS.lock();
+    let (mut seen, mut dirty_pools) = (0, 0);
+    for run in 0..=POOLS_PER_ARENA {
+        for count in 0..=POOLS_PER_ARENA {
+            let list = arenas.shapes[run][count];
+            assert_eq!(arenas.present[run] >> count & 1 == 1, list.first != 0);
+            let mut at = list.first;
+            while at != 0 {
+                let slot = Slot::from_index(at - 1);
+                let this = arena(slot);
+                assert!(this.state.load(Relaxed) == MAPPED);
+                assert_eq!(Arenas::shape(slot), (run, count));
+                assert_eq!(this.dirty.load(Relaxed) & !this.vacant.load(Relaxed), 0);
+                dirty_pools += this.dirty.load(Relaxed).count_ones() as usize;
+                seen += 1;
+                at = this.shape.next.get();
+            }
+        }
+    }
+    assert_eq!(seen, TOTALS.arenas.load(Relaxed));
+    assert_eq!(dirty_pools, TOTALS.dirty_pools.load(Relaxed));
+    let mut at = arenas.dirty.first;
+    while at != 0 {
+        let this = arena(Slot::from_index(at - 1));
+        assert!(this.dirty.load(Relaxed) != 0);
+        dirty_pools -= this.dirty.load(Relaxed).count_ones() as usize;
+        at = this.age.next.get();
+    }
+    assert_eq!(dirty_pools, 0);
+}
+
+/// Holds the arenas' lock across a fork.
+pub fn before_fork() {
+    ARENAS.hold();
+}
+
+/// # Safety
+/// After `before_fork`, on the same thread or in its child.
+pub unsafe fn after_fork() {
+    // SAFETY: the caller's promise.
+    unsafe { ARENAS.let_go() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_of_bits() {
+        assert_eq!(longest_run(0), 0);
+        assert_eq!(longest_run(u32::MAX), 32);
+        assert_eq!(longest_run(0b1101110), 3);
+        assert_eq!(starts(0b1101110, 3), 0b10);
+        assert_eq!(starts(0b1101110, 2), 0b100110);
+        assert_eq!(starts(u32::MAX, 32), 1);
+        assert_eq!(starts(u32::MAX >> 1, 32), 0);
+        assert_eq!(run_of(32), u32::MAX);
+    }
+}

@@ -1,0 +1,225 @@
+//! Heaps: for each domain and size class a *bin*, the list of pools that have
+//! a block to give.
+//!
+//! A heap has one owner at a time: the thread whose word points to it. Only
+//! the owner touches the heap and the first line of its pools, so the hot path
+//! (`fast`) needs neither lock nor atomic operation. Other threads free into
+//! its pools through the pools' remote lists. How a heap gets its owner, and
+//! how it is handed over with the GIL, is in `life`; `slow` is what happens
+//! when a pool runs out or a count reaches its floor; `purge` gives memory
+//! back.
+//!
+//! A thread has two words, because it may call in two roles. *Hooked*: CPython
+//! calls it, under the rules of CPython's domains, so that such a heap can be
+//! handed over with the GIL. *Direct*: anybody calls the exported functions,
+//! from any thread, GIL or not; such a heap is never handed over.
+
+pub mod fast;
+pub mod life;
+pub mod purge;
+pub mod slow;
+
+use crate::layout::DOMAINS;
+use crate::os::tls;
+use crate::pool::{Owned, Pool, PoolRef};
+use crate::size_class::{self, SizeClass};
+use core::cell::Cell;
+use core::ptr;
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering::Relaxed};
+
+/// A heap. The bins are first: they are the hot path.
+#[repr(C, align(128))]
+pub struct Heap {
+    /// The pool that malloc takes from; the others of the bin hang on it.
+    bins: [[Cell<PoolRef>; size_class::COUNT]; DOMAINS],
+    /// The owner's word, which points back to this heap; null when nobody is.
+    word: AtomicPtr<AtomicPtr<Heap>>,
+    /// Pools in which other threads freed blocks since the owner last looked.
+    pending: AtomicPtr<Pool>,
+    /// Sparse pools, in the order in which they became so.
+    sparse: Cell<Option<PoolRef>>,
+    sparse_last: Cell<Option<PoolRef>>,
+    sparse_count: Cell<usize>,
+    /// The next in the list of all heaps.
+    next: Cell<Option<&'static Heap>>,
+    /// In which role its owners call (Word::INDEX).
+    role: Cell<usize>,
+    /// Its owner may have been in mid-step when it vanished (in the child of a
+    /// fork): never touched again.
+    dead: AtomicBool,
+    /// Test builds: how many threads are inside (never more than one).
+    #[cfg_attr(not(feature = "paranoid"), allow(dead_code))]
+    inside: AtomicU32,
+}
+
+// SAFETY: the Cells are the owner's alone; see the module's text.
+unsafe impl Sync for Heap {}
+
+/// What the bins of a heap point to while they have no pool.
+static EXHAUSTED: Pool = Pool::exhausted();
+
+/// What the words of a new thread point to: a heap without pools, so that the
+/// hot path needs no "has this thread a heap?".
+static EMPTY: Heap = Heap::new();
+
+/// What the words of a thread point to once its exit has begun: it gets no
+/// heap any more, because nobody would take that from it.
+static EXITING: Heap = Heap::new();
+
+crate::thread_words!(EMPTY);
+
+/// In which role a call is made; says which of the thread's words counts.
+pub trait Word {
+    const INDEX: usize;
+    /// The heap may be handed over with the GIL.
+    const HANDED_OVER: bool;
+
+    /// What the word points to.
+    fn heap() -> &'static Heap;
+    /// The word.
+    fn word() -> &'static AtomicPtr<Heap>;
+}
+
+/// CPython calls, under its own rules.
+pub struct Hooked;
+/// Anybody calls.
+pub struct Direct;
+
+impl Word for Hooked {
+    const INDEX: usize = 0;
+    const HANDED_OVER: bool = true;
+
+    #[inline(always)]
+    fn heap() -> &'static Heap {
+        // SAFETY: a word always points to a heap, and heaps live for ever.
+        unsafe { &*tls::get::<0, Heap>() }
+    }
+
+    fn word() -> &'static AtomicPtr<Heap> {
+        tls::address::<0, Heap>()
+    }
+}
+
+impl Word for Direct {
+    const INDEX: usize = 1;
+    const HANDED_OVER: bool = false;
+
+    #[inline(always)]
+    fn heap() -> &'static Heap {
+        // SAFETY: as above.
+        unsafe { &*tls::get::<1, Heap>() }
+    }
+
+    fn word() -> &'static AtomicPtr<Heap> {
+        tls::address::<1, Heap>()
+    }
+}
+
+impl Heap {
+    const fn new() -> Heap {
+        Heap {
+            bins: [const { [const { Cell::new(&EXHAUSTED) }; size_class::COUNT] }; DOMAINS],
+            word: AtomicPtr::new(ptr::null_mut()),
+            pending: AtomicPtr::new(ptr::null_mut()),
+            sparse: Cell::new(None),
+            sparse_last: Cell::new(None),
+            sparse_count: Cell::new(0),
+            next: Cell::new(None),
+            role: Cell::new(0),
+            dead: AtomicBool::new(false),
+            inside: AtomicU32::new(0),
+        }
+    }
+
+    /// As pools name their owner.
+    #[inline(always)]
+    fn id(&self) -> usize {
+        self as *const Heap as usize
+    }
+
+    #[inline(always)]
+    fn bin(&self, domain: usize, class: SizeClass) -> &Cell<PoolRef> {
+        // SAFETY: domains are below DOMAINS and classes below COUNT.
+        unsafe { self.bins.get_unchecked(domain).get_unchecked(class.index()) }
+    }
+
+    /// The pool at the head of a bin.
+    fn head(&self, domain: usize, class: SizeClass) -> Option<Owned> {
+        let head = self.bin(domain, class).get();
+        // SAFETY: callers are the owner (this is not public), and the pools of
+        // a bin belong to its heap.
+        (!ptr::eq(head, &EXHAUSTED)).then(|| unsafe { Owned::new(head) })
+    }
+
+    /// Puts a pool in front of its bin: it is the next to be used up, so the
+    /// others may become empty.
+    fn link(&self, pool: Owned) {
+        let (domain, class) = (pool.domain(), pool.class());
+        let old = self.head(domain, class);
+        pool.previous.set(None);
+        pool.next.set(old.map(Owned::pool));
+        self.bin(domain, class).set(pool.pool());
+        if let Some(old) = old {
+            old.previous.set(Some(pool.pool()));
+            self.is_no_longer_head(old);
+        }
+    }
+
+    fn unlink(&self, pool: Owned) {
+        let (next, previous) = (pool.next.take(), pool.previous.take());
+        if let Some(next) = next {
+            next.previous.set(previous);
+        }
+        match previous {
+            Some(previous) => previous.next.set(next),
+            None => self
+                .bin(pool.domain(), pool.class())
+                .set(next.unwrap_or(&EXHAUSTED)),
+        }
+    }
+
+    /// Every pool of this heap that has a block to give.
+    fn each_linked(&self, mut visit: impl FnMut(Owned)) {
+        for bin in self.bins.iter().flatten() {
+            let mut at = Some(bin.get()).filter(|head| !ptr::eq(*head, &EXHAUSTED));
+            while let Some(pool) = at {
+                at = pool.next.get();
+                // SAFETY: as in `head`.
+                visit(unsafe { Owned::new(pool) });
+            }
+        }
+    }
+
+    /// Whether some thread owns it.
+    fn is_owned(&self) -> bool {
+        !self.word.load(Relaxed).is_null()
+    }
+}
+
+/// Test builds: asserts that no two threads are ever inside one heap.
+#[cfg(feature = "paranoid")]
+struct Inside(&'static Heap);
+
+#[cfg(feature = "paranoid")]
+impl Inside {
+    fn new(heap: &'static Heap) -> Inside {
+        let before = heap
+            .inside
+            .fetch_add(1, core::sync::atomic::Ordering::SeqCst);
+        let shared = ptr::eq(heap, &EMPTY) || ptr::eq(heap, &EXITING);
+        if before != 0 && !shared {
+            let _ = crate::os::write_all(2, b"oxmalloc: paranoid: two threads in one heap\n");
+            crate::os::abort();
+        }
+        Inside(heap)
+    }
+}
+
+#[cfg(feature = "paranoid")]
+impl Drop for Inside {
+    fn drop(&mut self) {
+        self.0
+            .inside
+            .fetch_sub(1, core::sync::atomic::Ordering::SeqCst);
+    }
+}

@@ -1,0 +1,67 @@
+//! The hot path. Everything that malloc and free do in the usual case is on
+//! this page; what is unusual is a tail call into `slow`.
+//!
+//! malloc: size -> class (one load) -> my bin's pool -> its first free block.
+//! free: address -> pool header (arithmetic) -> mine? -> in front of its list.
+
+use super::{Word, slow};
+use crate::pool::{self, Owned, Pushed};
+use crate::size_class::SizeClass;
+use core::ffi::c_void;
+
+/// A domain with blocks of ours.
+pub trait Domain {
+    /// layout::MEM or layout::OBJ.
+    const INDEX: usize;
+
+    /// Frees a block that is not ours; NULL as well.
+    ///
+    /// # Safety
+    /// `address` came from the allocator that was installed before us.
+    unsafe fn free_foreign(address: usize);
+}
+
+/// At least `size` bytes, or null when out of memory.
+#[inline(always)]
+pub fn malloc<W: Word, D: Domain>(size: usize) -> *mut c_void {
+    let Some(class) = SizeClass::of(size) else {
+        return slow::malloc_beyond_classes::<W>(D::INDEX, size);
+    };
+    let heap = W::heap();
+    #[cfg(feature = "paranoid")]
+    let _inside = super::Inside::new(heap);
+    // SAFETY: this thread's word points to `heap`, so the thread is its owner
+    // (or it is the empty heap, whose pool has nothing to give).
+    let pool = unsafe { Owned::new(heap.bin(D::INDEX, class).get()) };
+    match pool.pop() {
+        Some(block) => block as *mut c_void,
+        None => slow::malloc::<W>(D::INDEX, class),
+    }
+}
+
+/// Frees a block.
+///
+/// # Safety
+/// `address` is 0, a live block of ours, or one that `D::free_foreign` takes.
+#[inline(always)]
+pub unsafe fn free<W: Word, D: Domain>(address: usize) {
+    let Some(pool) = pool::of(address) else {
+        // SAFETY: outside the window, so not ours.
+        return unsafe { D::free_foreign(address) };
+    };
+    let heap = W::heap();
+    if pool.owner() != heap.id() {
+        // SAFETY: the caller's promise.
+        return unsafe { slow::free::<W, D>(address) };
+    }
+    #[cfg(feature = "paranoid")]
+    let _inside = super::Inside::new(heap);
+    // SAFETY: the pool's owner is the heap that this thread's word points to.
+    let pool = unsafe { Owned::new(pool) };
+    // SAFETY: the caller gives the block up, and it lies in the pool.
+    match unsafe { pool.push(address) } {
+        Pushed::Done => {}
+        Pushed::AtFloor => slow::at_floor(heap, pool, address),
+        Pushed::DoubleFree => slow::double_free(),
+    }
+}

@@ -1,0 +1,196 @@
+//! When memory goes back to the system, and which.
+//!
+//! Nothing here is on the hot path, and no thread of ours runs: the slow paths
+//! pass by (`tick`) and look at a coarse clock. What was freed and not used
+//! again for a while (OXMALLOC_PURGE_DELAY_MS) goes back:
+//!
+//! - vacant pools and arenas, and cached large blocks, by their own layers;
+//! - empty pools that a bin kept for the next block;
+//! - of *sparse* pools (at most half of the blocks allocated), the pages on
+//!   which nothing lives. A pool is noted when its count crosses a floor; it
+//!   is looked at when it has not changed for two epochs, and again only after
+//!   a quarter of its blocks has gone.
+//!
+//! Under pressure, before one more arena is mapped, as much is given back as
+//! will be mapped, when more than an eighth could be.
+
+use super::Heap;
+use crate::layout::{ARENA_SIZE, POOL_SIZE};
+use crate::options::{self, Option_};
+use crate::pool::{Owned, PoolRef, State};
+use crate::{arena, large, os};
+use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// Milliseconds of an epoch, in which sparse pools are aged.
+const EPOCH: u64 = 250;
+/// How long one tick may take (ms, as coarse as the clock).
+const SLICE: u64 = 2;
+/// And how long the next one waits when it did not get through (ms).
+const PAUSE: u64 = 20;
+
+/// When the next tick has something to do (ms).
+static NEXT: AtomicU64 = AtomicU64::new(0);
+
+/// Gives back what is due. `heap` is the caller's own, if it has one.
+pub fn tick(heap: Option<&Heap>) {
+    let now = os::now_ms();
+    if now < NEXT.load(Relaxed) {
+        return;
+    }
+    let delay = options::get(Option_::PurgeDelayMs) as u64;
+    NEXT.store(now + (delay / 2).clamp(1, EPOCH), Relaxed);
+    let before = now.saturating_sub(delay);
+    if let Some(heap) = heap {
+        heap.close_empty();
+        let epoch = (now / EPOCH) as u32;
+        let age = (delay / EPOCH) as u32;
+        while let Some(pool) = heap.oldest_sparse(Some((epoch, age))) {
+            heap.purge_pool(pool);
+            if os::now_ms() >= now + SLICE {
+                NEXT.store(now + PAUSE, Relaxed); // The rest soon.
+                break;
+            }
+        }
+    }
+    large::decay(before);
+    arena::purge(before, usize::MAX);
+}
+
+/// Makes room before one more arena is mapped.
+pub fn before_new_arena(heap: Option<&Heap>) {
+    let sparse = heap.map_or(0, |heap| heap.sparse_count.get() * POOL_SIZE / 2);
+    let reclaimable = arena::dirty_bytes() + sparse + large::CACHED.load(Relaxed);
+    if reclaimable <= arena::mapped_bytes() / 8 || reclaimable < 4 * ARENA_SIZE {
+        return;
+    }
+    let mut left = ARENA_SIZE;
+    left = left.saturating_sub(arena::purge(u64::MAX, left));
+    if let Some(heap) = heap.filter(|_| left > 0) {
+        while left > 0
+            && let Some(pool) = heap.oldest_sparse(None)
+        {
+            left = left.saturating_sub(heap.purge_pool(pool));
+        }
+    }
+    if left > 0 {
+        large::decay(u64::MAX);
+    }
+}
+
+/// Gives back all that nobody uses, of `heap` and of the layers below.
+pub fn everything(heap: &Heap) -> usize {
+    heap.collect();
+    heap.close_empty();
+    let mut bytes = 0;
+    heap.each_linked(|pool| bytes += heap.purge_pool(pool));
+    bytes
+}
+
+/// Gives back what no heap holds: vacant pools, arenas, cached large blocks.
+pub fn everything_below_heaps() -> usize {
+    large::decay(u64::MAX) + arena::purge(u64::MAX, usize::MAX)
+}
+
+impl Heap {
+    /// Closes the pools that bins keep though every block is free.
+    fn close_empty(&self) {
+        self.each_linked(|pool| {
+            if pool.live() == 0 && pool.state() == State::Used {
+                self.unlink(pool);
+                self.close_pool(pool);
+            }
+        });
+    }
+
+    pub(super) fn note_sparse(&self, pool: Owned) {
+        if pool.sparse_live.get() >= 0 {
+            return;
+        }
+        pool.sparse_live.set(pool.live());
+        pool.sparse_since.set((os::now_ms() / EPOCH) as u32);
+        pool.sparse_next.set(None);
+        pool.sparse_previous.set(self.sparse_last.get());
+        match self.sparse_last.replace(Some(pool.pool())) {
+            Some(last) => last.sparse_next.set(Some(pool.pool())),
+            None => self.sparse.set(Some(pool.pool())),
+        }
+        self.sparse_count.set(self.sparse_count.get() + 1);
+    }
+
+    pub(super) fn forget_sparse(&self, pool: Owned) {
+        if pool.sparse_live.replace(-1) < 0 {
+            return;
+        }
+        let (next, previous) = (pool.sparse_next.take(), pool.sparse_previous.take());
+        match next {
+            Some(next) => next.sparse_previous.set(previous),
+            None => self.sparse_last.set(previous),
+        }
+        match previous {
+            Some(previous) => previous.sparse_next.set(next),
+            None => self.sparse.set(next),
+        }
+        self.sparse_count.set(self.sparse_count.get() - 1);
+    }
+
+    /// The first sparse pool that is due: any, or with `(epoch, age)` the first
+    /// that has not changed for `age` epochs. Those that changed meanwhile go
+    /// back to the end.
+    fn oldest_sparse(&self, aged: Option<(u32, u32)>) -> Option<Owned> {
+        while let Some(pool) = self.sparse.get() {
+            // SAFETY: the list holds pools of this heap, which the caller owns.
+            let pool = unsafe { Owned::new(pool) };
+            let live = pool.live();
+            if live > pool.capacity() as i32 / 2 {
+                self.forget_sparse(pool); // No longer sparse.
+                continue;
+            }
+            let Some((epoch, age)) = aged else {
+                return Some(pool);
+            };
+            if epoch.wrapping_sub(pool.sparse_since.get()) < age {
+                return None;
+            }
+            if live == pool.sparse_live.get() {
+                return Some(pool);
+            }
+            self.forget_sparse(pool);
+            self.note_sparse(pool);
+            if age == 0 {
+                return Some(pool);
+            }
+        }
+        None
+    }
+
+    /// Gives a pool's idle pages back; it is looked at again when a quarter of
+    /// its blocks has gone.
+    fn purge_pool(&self, pool: Owned) -> usize {
+        self.forget_sparse(pool);
+        let bytes = pool.purge_pages();
+        if bytes > 0 {
+            arena::count_given_back(bytes);
+        }
+        if pool.state() == State::Used && pool.floor() >= 0 {
+            pool.set_floor(pool.live() * 3 / 4);
+        }
+        bytes
+    }
+
+    /// The pools noted as sparse, for `verify`.
+    pub(super) fn verify_sparse(&self) {
+        let (mut count, mut at): (usize, Option<PoolRef>) = (0, self.sparse.get());
+        let mut previous: Option<PoolRef> = None;
+        while let Some(pool) = at {
+            assert!(pool.sparse_live.get() >= 0 && pool.owner() == self.id());
+            assert!(
+                pool.sparse_previous.get().map(core::ptr::from_ref)
+                    == previous.map(core::ptr::from_ref)
+            );
+            previous = Some(pool);
+            at = pool.sparse_next.get();
+            count += 1;
+        }
+        assert_eq!(count, self.sparse_count.get());
+    }
+}

@@ -1,0 +1,266 @@
+//! The way when the hot path cannot go on: a pool ran out, a count reached its
+//! floor, the block is another heap's, or it has no size class.
+
+use super::fast::Domain;
+use super::life::{self, Owner};
+use super::{Heap, Word, purge};
+use crate::fatal::{Corruption, corrupted};
+use crate::layout::{MAX_SPAN, POOL_SIZE};
+use crate::pool::{self, Owned, Pool, PoolRef, Pushed, State, held};
+use crate::size_class::SizeClass;
+use crate::span::Taken;
+use crate::{arena, large, os, region, span};
+use core::ffi::c_void;
+use core::ptr;
+use core::sync::atomic::{AtomicUsize, Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
+
+/// Blocks freed by threads that did not own their heap, once collected.
+pub static REMOTE_FREES: AtomicUsize = AtomicUsize::new(0);
+
+/// malloc, when the head of the bin has no block or the thread has no heap.
+#[cold]
+#[inline(never)]
+pub fn malloc<W: Word>(domain: usize, class: SizeClass) -> *mut c_void {
+    let block = match life::owner::<W>() {
+        Owner::This(heap) => heap.take_block(domain, class),
+        Owner::Exiting => life::with_fallback(|heap| heap.take_block(domain, class)),
+    };
+    block.map_or_else(out_of_memory, |block| block as *mut c_void)
+}
+
+/// malloc of more than MAX_CLASS bytes.
+#[cold]
+#[inline(never)]
+pub fn malloc_beyond_classes<W: Word>(domain: usize, size: usize) -> *mut c_void {
+    match take_beyond_classes::<W>(domain, size) {
+        Some(taken) => taken.address as *mut c_void,
+        None => out_of_memory(),
+    }
+}
+
+/// NULL, with errno as malloc sets it.
+pub fn out_of_memory() -> *mut c_void {
+    os::set_out_of_memory();
+    ptr::null_mut()
+}
+
+/// A span or a large block of at least `size` (more than MAX_CLASS) bytes.
+pub fn take_beyond_classes<W: Word>(domain: usize, size: usize) -> Option<Taken> {
+    let heap = W::heap().if_real();
+    purge::tick(heap);
+    if size > MAX_SPAN {
+        return (size <= crate::layout::MAX_REQUEST).then(|| large::allocate(domain, size))?;
+    }
+    let run = take_pools(heap, span::pools_for(size))?;
+    Some(span::open(run, domain, size))
+}
+
+/// Pools side by side: from a mapped arena, or from one more.
+fn take_pools(heap: Option<&Heap>, pools: usize) -> Option<arena::Run> {
+    arena::take(pools).or_else(|| {
+        purge::before_new_arena(heap);
+        arena::take_from_new(pools)
+    })
+}
+
+/// free, when the pool is not of the heap that this thread's word points to.
+///
+/// # Safety
+/// As `fast::free`.
+#[cold]
+#[inline(never)]
+pub unsafe fn free<W: Word, D: Domain>(address: usize) {
+    let Some(pool) = pool::of(address) else {
+        return;
+    };
+    match pool.state() {
+        State::Used | State::Full => return free_into_pool::<W>(pool, address),
+        State::Span => span::free(pool, address),
+        State::Large => large::free(pool, address),
+        State::Vacant if region::Slot::of(address).was_ever_ours() => {
+            corrupted(Corruption::VacantPool)
+        }
+        // SAFETY: somebody else's mapping inside the window.
+        State::Vacant => return unsafe { D::free_foreign(address) },
+    }
+    purge::tick(W::heap().if_real());
+}
+
+fn free_into_pool<W: Word>(pool: PoolRef, address: usize) {
+    let heap = life::owner_to_free::<W>();
+    if pool.owner() == heap.id() {
+        // SAFETY: this thread owns the heap, and the heap the pool.
+        let pool = unsafe { Owned::new(pool) };
+        // SAFETY: the block was given up by the caller of free.
+        match unsafe { pool.push(address) } {
+            Pushed::Done => {}
+            Pushed::AtFloor => at_floor(heap, pool, address),
+            Pushed::DoubleFree => double_free(),
+        }
+        return;
+    }
+    // The owner's identity first: once pushed, the block may be taken again.
+    let owner = pool.owner();
+    // SAFETY: the block was given up; its first word is ours for the link.
+    let first = pool
+        .remote
+        .push(address, |next| unsafe { *(address as *mut usize) = next });
+    if first {
+        // SAFETY: heaps live for ever, and a pool with live blocks (this one
+        // counts as live until it is collected) keeps its owner.
+        unsafe { &*(owner as *const Heap) }.announce(pool);
+    }
+}
+
+/// The count of a pool of `heap` reached its floor after `address` was freed.
+#[cold]
+#[inline(never)]
+pub fn at_floor(heap: &Heap, pool: Owned, address: usize) {
+    pool.demand_block(address);
+    heap.settle(pool);
+}
+
+#[cold]
+#[inline(never)]
+pub fn double_free() -> ! {
+    corrupted(Corruption::DoubleFree)
+}
+
+/// The floor of a pool that malloc uses: where it counts as sparse.
+fn sparse_floor(pool: Owned) -> i32 {
+    if os::page_size() < POOL_SIZE {
+        pool.capacity() as i32 / 2
+    } else {
+        0
+    }
+}
+
+impl Heap {
+    /// None for the static heaps that stand for "no heap".
+    pub(super) fn if_real(&'static self) -> Option<&'static Heap> {
+        let real = !ptr::eq(self, &super::EMPTY) && !ptr::eq(self, &super::EXITING);
+        real.then_some(self)
+    }
+
+    /// A block of a class; None when out of memory.
+    pub(super) fn take_block(&self, domain: usize, class: SizeClass) -> Option<usize> {
+        loop {
+            let Some(pool) = self.head(domain, class) else {
+                if !self.collect() {
+                    purge::tick(Some(self));
+                    self.open_pool(domain, class)?;
+                }
+                continue;
+            };
+            if !pool.is_exhausted() || pool.touch_more() {
+                if let Some(block) = pool.pop() {
+                    return Some(block);
+                }
+            }
+            if pool.live() != pool.capacity() as i32 {
+                corrupted(Corruption::FreeList); // A link was cut.
+            }
+            self.unlink(pool);
+            pool.set_full();
+        }
+    }
+
+    fn open_pool(&self, domain: usize, class: SizeClass) -> Option<()> {
+        let run = take_pools(Some(self), 1)?;
+        let pool = pool::of(run.address)?;
+        pool.open(self.id(), run.address, domain, class);
+        held(domain).add(POOL_SIZE);
+        // SAFETY: the pool is this heap's now, and the caller owns the heap.
+        self.link(unsafe { Owned::new(pool) });
+        Some(())
+    }
+
+    /// Gives an empty pool, in no bin, back to its arena.
+    pub(super) fn close_pool(&self, pool: Owned) {
+        self.forget_sparse(pool);
+        held(pool.domain()).subtract(POOL_SIZE);
+        pool.close(State::Used);
+        arena::release(pool.base(), 1);
+    }
+
+    /// Decides what becomes of a pool whose count reached its floor.
+    pub(super) fn settle(&self, pool: Owned) {
+        if pool.live() < 0 {
+            corrupted(Corruption::TooManyFrees);
+        }
+        if pool.state() == State::Full {
+            pool.set_used(sparse_floor(pool));
+            self.link(pool);
+        }
+        if pool.live() > pool.floor() {
+            return;
+        }
+        if pool.live() > 0 {
+            self.note_sparse(pool);
+            pool.set_floor(0);
+        } else if self
+            .head(pool.domain(), pool.class())
+            .is_some_and(|h| ptr::eq(&*h, &*pool))
+        {
+            // Kept for the next block: a floor below zero is not reached again
+            // unless more is freed than was allocated.
+            pool.set_floor(-1);
+        } else {
+            self.unlink(pool);
+            self.close_pool(pool);
+        }
+    }
+
+    /// Another pool took the place at the head of the bin.
+    pub(super) fn is_no_longer_head(&self, pool: Owned) {
+        if pool.floor() < 0 {
+            pool.set_floor(0);
+            if pool.live() == 0 {
+                self.unlink(pool);
+                self.close_pool(pool);
+            }
+        }
+    }
+
+    /// Tells the owner that a pool has blocks in its remote list.
+    fn announce(&self, pool: PoolRef) {
+        let this = pool as *const Pool as *mut Pool;
+        let mut head = self.pending.load(Relaxed);
+        loop {
+            pool.pending_next.store(head, Relaxed);
+            // Release: the owner sees pending_next.
+            match self
+                .pending
+                .compare_exchange_weak(head, this, Release, Relaxed)
+            {
+                Ok(_) => return,
+                Err(now) => head = now,
+            }
+        }
+    }
+
+    /// Takes in what other threads freed; true when there was something.
+    pub(super) fn collect(&self) -> bool {
+        if self.pending.load(Relaxed).is_null() {
+            return false;
+        }
+        let mut at = self.pending.swap(ptr::null_mut(), Acquire);
+        let mut total = 0;
+        while !at.is_null() {
+            // SAFETY: pool headers live for ever.
+            let pool: PoolRef = unsafe { &*at };
+            // The link first: once the list is taken, the next free may
+            // announce the pool anew.
+            at = pool.pending_next.load(Relaxed);
+            // SAFETY: an announced pool has live blocks, so it still belongs
+            // to this heap, which the caller owns.
+            let pool = unsafe { Owned::new(pool) };
+            total += pool.collect_remote();
+            if pool.live() <= pool.floor() {
+                self.settle(pool);
+            }
+        }
+        REMOTE_FREES.fetch_add(total, Relaxed);
+        total > 0
+    }
+}

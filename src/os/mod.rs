@@ -1,0 +1,8 @@
+//! The operating system and the processor: the only place with a `cfg` on
+//! either. Every function keeps errno, because CPython reads it after a free.
+
+pub mod lock;
+pub mod tls;
+mod unix;
+
+pub use unix::*;

@@ -1,0 +1,344 @@
+//! Memory, time and processes on Linux.
+
+use core::ffi::c_void;
+use core::ptr;
+use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+/// Puts errno back when dropped.
+pub struct KeepErrno(i32);
+
+impl KeepErrno {
+    #[allow(clippy::new_without_default)]
+    pub fn new() -> Self {
+        // SAFETY: the location is the calling thread's own errno.
+        KeepErrno(unsafe { *libc::__errno_location() })
+    }
+}
+
+impl Drop for KeepErrno {
+    fn drop(&mut self) {
+        // SAFETY: as above.
+        unsafe { *libc::__errno_location() = self.0 }
+    }
+}
+
+/// Sets errno to ENOMEM, as malloc does when it fails.
+pub fn set_out_of_memory() {
+    // SAFETY: the calling thread's own errno.
+    unsafe { *libc::__errno_location() = libc::ENOMEM }
+}
+
+/// The size of a page in bytes: 4, 16 or 64 KiB.
+pub fn page_size() -> usize {
+    static PAGE: AtomicUsize = AtomicUsize::new(0);
+    match PAGE.load(Relaxed) {
+        0 => {
+            let _errno = KeepErrno::new();
+            // SAFETY: sysconf has no preconditions.
+            let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) } as usize;
+            PAGE.store(page, Relaxed);
+            page
+        }
+        page => page,
+    }
+}
+
+/// `bytes` rounded up to whole pages; None on overflow.
+pub fn whole_pages(bytes: usize) -> Option<usize> {
+    bytes.checked_next_multiple_of(page_size())
+}
+
+/// Maps `bytes` of zeroed memory exactly at `address`; false when something
+/// else is there or memory is short. A hint, not MAP_FIXED: never unmaps what
+/// belongs to somebody else, on any kernel.
+pub fn map_at(address: usize, bytes: usize) -> bool {
+    match map(address, bytes) {
+        Some(got) if got == address => true,
+        Some(got) => {
+            unmap(got, bytes);
+            false
+        }
+        None => false,
+    }
+}
+
+/// Maps `bytes` of zeroed memory, at `hint` when that is free.
+pub fn map(hint: usize, bytes: usize) -> Option<usize> {
+    let _errno = KeepErrno::new();
+    // SAFETY: an anonymous private mapping without MAP_FIXED disturbs nothing.
+    let got = unsafe {
+        libc::mmap(
+            hint as *mut c_void,
+            bytes,
+            libc::PROT_READ | libc::PROT_WRITE,
+            libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE,
+            -1,
+            0,
+        )
+    };
+    (got != libc::MAP_FAILED).then_some(got as usize)
+}
+
+/// Unmaps a mapping of ours; false when the kernel could not (it would have
+/// to split a mapping and has no room for one more).
+pub fn unmap(address: usize, bytes: usize) -> bool {
+    let _errno = KeepErrno::new();
+    // SAFETY: callers pass ranges that they mapped and that hold no live block.
+    unsafe { libc::munmap(address as *mut c_void, bytes) == 0 }
+}
+
+/// Grows or shrinks a mapping where it is.
+pub fn resize_in_place(address: usize, old: usize, new: usize) -> bool {
+    let _errno = KeepErrno::new();
+    // SAFETY: the range is a mapping of ours; without MAYMOVE nothing moves.
+    unsafe { libc::mremap(address as *mut c_void, old, new, 0) != libc::MAP_FAILED }
+}
+
+/// Moves a mapping of ours over another mapping of ours of `new` bytes.
+pub fn move_over(address: usize, old: usize, target: usize, new: usize) -> bool {
+    let _errno = KeepErrno::new();
+    // SAFETY: both ranges are mappings of ours; the target holds no live block.
+    let got = unsafe {
+        libc::mremap(
+            address as *mut c_void,
+            old,
+            new,
+            libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED,
+            target as *mut c_void,
+        )
+    };
+    got != libc::MAP_FAILED
+}
+
+fn advise(address: usize, bytes: usize, advice: i32) -> bool {
+    let _errno = KeepErrno::new();
+    // SAFETY: callers pass mapped ranges of ours; the advice given here loses
+    // contents only where the caller says so.
+    unsafe { libc::madvise(address as *mut c_void, bytes, advice) == 0 }
+}
+
+/// Gives pages back: they read as zero when next touched.
+pub fn give_back(address: usize, bytes: usize) -> bool {
+    advise(address, bytes, libc::MADV_DONTNEED)
+}
+
+/// Asks for huge pages in a range, or refuses them.
+pub fn huge_pages(address: usize, bytes: usize, wanted: bool) {
+    let advice = if wanted {
+        libc::MADV_HUGEPAGE
+    } else {
+        libc::MADV_NOHUGEPAGE
+    };
+    advise(address, bytes, advice);
+}
+
+/// How many bytes of a mapped range are in memory.
+pub fn resident(address: usize, bytes: usize) -> usize {
+    let _errno = KeepErrno::new();
+    let page = page_size();
+    let mut seen = [0u8; 512];
+    let mut total = 0;
+    let mut offset = 0;
+    while offset < bytes {
+        let part = (bytes - offset).min(seen.len() * page);
+        // SAFETY: `seen` has a byte for each page of the part.
+        let answer =
+            unsafe { libc::mincore((address + offset) as *mut c_void, part, seen.as_mut_ptr()) };
+        if answer == 0 {
+            total += seen[..part.div_ceil(page)]
+                .iter()
+                .filter(|b| **b & 1 == 1)
+                .count()
+                * page;
+        }
+        offset += part;
+    }
+    total.min(bytes)
+}
+
+/// Milliseconds that only ever grow; as coarse as the kernel's tick, and as
+/// cheap: no system call.
+pub fn now_ms() -> u64 {
+    let _errno = KeepErrno::new();
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: the clock exists on every supported kernel; `time` is ours.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC_COARSE, &mut time) };
+    time.tv_sec as u64 * 1000 + time.tv_nsec as u64 / 1_000_000
+}
+
+/// Bits that differ from process to process (the loader's own random bytes).
+pub fn random_bits() -> usize {
+    // SAFETY: AT_RANDOM is the address of 16 bytes, or 0.
+    unsafe {
+        let bytes = libc::getauxval(libc::AT_RANDOM) as *const u8;
+        if bytes.is_null() {
+            0
+        } else {
+            ptr::read_unaligned(bytes.add(8).cast::<usize>())
+        }
+    }
+}
+
+/// Lets another thread run.
+pub fn yield_now() {
+    let _errno = KeepErrno::new();
+    // SAFETY: no preconditions.
+    unsafe { libc::sched_yield() };
+}
+
+/// The process id.
+pub fn process_id() -> u32 {
+    std::process::id()
+}
+
+/// Writes all of `bytes`; the errno of the write that failed otherwise.
+pub fn write_all(fd: i32, mut bytes: &[u8]) -> Result<(), i32> {
+    let _errno = KeepErrno::new();
+    while !bytes.is_empty() {
+        // SAFETY: `bytes` is readable.
+        let n = unsafe { libc::write(fd, bytes.as_ptr().cast(), bytes.len()) };
+        if n >= 0 {
+            bytes = &bytes[n as usize..];
+            continue;
+        }
+        // SAFETY: the calling thread's own errno.
+        match unsafe { *libc::__errno_location() } {
+            libc::EINTR => {}
+            error => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// Ends the process with SIGABRT.
+pub fn abort() -> ! {
+    // SAFETY: no preconditions.
+    unsafe { libc::abort() }
+}
+
+/// Runs `exit` with `value` when a thread that called `on_thread_exit` ends.
+/// Registers one key; None when the process has no key left.
+pub fn thread_exit_key(exit: unsafe extern "C" fn(*mut c_void)) -> Option<u32> {
+    let _errno = KeepErrno::new();
+    let mut key = 0;
+    // SAFETY: `key` is ours; `exit` lives as long as the library, which is
+    // never unloaded.
+    (unsafe { libc::pthread_key_create(&mut key, Some(exit)) } == 0).then_some(key)
+}
+
+/// Has the key's function called with `value` (not null) at this thread's end.
+pub fn on_thread_exit(key: u32, value: *const c_void) -> bool {
+    let _errno = KeepErrno::new();
+    // SAFETY: `key` was created by thread_exit_key.
+    unsafe { libc::pthread_setspecific(key, value) == 0 }
+}
+
+/// Registers what runs before a fork and after it in parent and child.
+pub fn at_fork(
+    prepare: unsafe extern "C" fn(),
+    parent: unsafe extern "C" fn(),
+    child: unsafe extern "C" fn(),
+) -> bool {
+    let _errno = KeepErrno::new();
+    // SAFETY: the functions live as long as the process (-z nodelete).
+    unsafe { libc::pthread_atfork(Some(prepare), Some(parent), Some(child)) == 0 }
+}
+
+/// An environment variable's bytes, without copying: valid until somebody
+/// changes the environment, so only read at start-up.
+pub fn environment(name: &core::ffi::CStr) -> Option<&'static [u8]> {
+    // SAFETY: getenv returns NULL or a C string.
+    unsafe {
+        let value = libc::getenv(name.as_ptr());
+        (!value.is_null()).then(|| core::ffi::CStr::from_ptr(value).to_bytes())
+    }
+}
+
+/// A symbol of the running process; null when nobody defines it.
+pub fn symbol(name: &core::ffi::CStr) -> *mut c_void {
+    // SAFETY: a lookup in the global scope has no preconditions.
+    unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) }
+}
+
+/// Calls `each` with the name of every environment variable.
+pub fn each_environment_name(mut each: impl FnMut(&[u8])) {
+    unsafe extern "C" {
+        static environ: *const *const core::ffi::c_char;
+    }
+    // SAFETY: `environ` is NULL or a NULL-terminated array of C strings.
+    unsafe {
+        let mut entry = environ;
+        while !entry.is_null() && !(*entry).is_null() {
+            let text = core::ffi::CStr::from_ptr(*entry).to_bytes();
+            let name = text.iter().position(|b| *b == b'=').unwrap_or(text.len());
+            each(&text[..name]);
+            entry = entry.add(1);
+        }
+    }
+}
+
+/// A line of text on the stack: what we say is never allocated.
+pub struct Line {
+    bytes: [u8; 512],
+    length: usize,
+}
+
+impl Line {
+    #[allow(clippy::new_without_default)]
+    pub fn new() -> Self {
+        Line {
+            bytes: [0; 512],
+            length: 0,
+        }
+    }
+
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..self.length]
+    }
+
+    /// Ends the line and writes it in one piece.
+    pub fn print_to_stderr(mut self) {
+        let _ = core::fmt::Write::write_str(&mut self, "\n");
+        let _ = write_all(2, self.as_bytes());
+    }
+}
+
+impl core::fmt::Write for Line {
+    /// Cuts what does not fit.
+    fn write_str(&mut self, text: &str) -> core::fmt::Result {
+        let room = self.bytes.len() - self.length;
+        let part = text.len().min(room);
+        self.bytes[self.length..self.length + part].copy_from_slice(&text.as_bytes()[..part]);
+        self.length += part;
+        Ok(())
+    }
+}
+
+/// In the library that `function` belongs to: what `name` is defined as.
+pub fn library_defines(function: *const c_void, name: &core::ffi::CStr) -> Option<*mut c_void> {
+    let _errno = KeepErrno::new();
+    // SAFETY: dladdr fills `info` when it knows the address; the handle of a
+    // library that is loaded already stays valid, because it is not unloaded.
+    unsafe {
+        let mut info: libc::Dl_info = core::mem::zeroed();
+        if libc::dladdr(function, &mut info) == 0 || info.dli_fname.is_null() {
+            return None;
+        }
+        let handle = libc::dlopen(info.dli_fname, libc::RTLD_LAZY | libc::RTLD_NOLOAD);
+        if handle.is_null() {
+            return None;
+        }
+        let address = libc::dlsym(handle, name.as_ptr());
+        libc::dlclose(handle);
+        (!address.is_null()).then_some(address)
+    }
+}
+
+/// Runs `function` when the process exits; false when that is impossible.
+pub fn at_exit(function: extern "C" fn()) -> bool {
+    // SAFETY: the function lives as long as the process (-z nodelete).
+    unsafe { libc::atexit(function) == 0 }
+}

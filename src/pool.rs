@@ -1,0 +1,641 @@
+//! Pools: 64 KiB of blocks of one size class.
+//!
+//! A pool's header is its record in the region's table, far from its blocks.
+//! Each block is *untouched*, *free* or *allocated*, as in CPython; a pool is
+//! *used*, *full* or *empty*:
+//!
+//! ```text
+//!  first                    untouched          untouched_end
+//!  | A | f | A | f | f | A |  never used yet ...          |
+//!        \_______/\____^                       free: a LIFO list through
+//!                                               the blocks themselves
+//! ```
+//!
+//! Three things keep the hot path short:
+//! - one header per pool, found by arithmetic from any of its blocks;
+//! - `count` is not the number of allocated blocks but that number above a
+//!   *floor*: free has a single test ("did count reach zero?"), and the slow
+//!   paths choose what it means: a full pool has a block again, the pool became
+//!   sparse, the pool became empty, or more was freed than allocated;
+//! - popping checks that the block lies in its pool by one comparison that is
+//!   also the test for the end of the list, so a freed block that somebody
+//!   wrote to is found before it is handed out.
+//!
+//! Pages of a pool on which no block is allocated can be given back one by one
+//! (`purge_pages`). They are remembered as bits; the blocks on them leave the
+//! free list and count as untouched again.
+
+pub mod remote;
+
+use crate::fatal::{Corruption, corrupted};
+use crate::layout::{ALIGNMENT, DOMAINS, MAX_PAGES_PER_POOL, POOL_SIZE};
+use crate::os;
+use crate::plain::Plain;
+use crate::region::{self, RECORD};
+use crate::size_class::SizeClass;
+use core::cell::Cell;
+use core::ops::Deref;
+use core::sync::atomic::{AtomicPtr, AtomicU8, AtomicUsize, Ordering::Relaxed};
+
+/// A heap, to those who only compare: 0 is nobody.
+pub type HeapId = usize;
+
+/// What a record of the table says.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum State {
+    /// Not in use (or the inside of a span). As zeroed memory reads.
+    Vacant = 0,
+    /// A pool with blocks both allocated and not; or empty and about to go.
+    Used,
+    /// A pool with every block allocated.
+    Full,
+    /// One block over several pools.
+    Span,
+    /// One block with a mapping of its own.
+    Large,
+}
+
+/// A pool's header. The first line belongs to the owner of the heap; the
+/// second is shared with threads that free blocks of it.
+///
+/// Statistics read some fields of the first line at any time (see Plain).
+#[repr(C, align(128))]
+pub struct Pool {
+    owner: Plain<usize>,
+    /// The first free block, or 0.
+    free: Cell<usize>,
+    count: Plain<i32>,
+    floor: Plain<i32>,
+    base: Plain<usize>,
+    /// Neighbours in the heap's bin.
+    pub next: Cell<Option<PoolRef>>,
+    pub previous: Cell<Option<PoolRef>>,
+    /// Blocks never used yet: indices from here up to the end.
+    untouched: Cell<u16>,
+    untouched_end: Cell<u16>,
+    capacity: Cell<u16>,
+    /// Offset of the first block: a colour, so that the blocks of different
+    /// pools do not all start in the same cache set.
+    first: Cell<u16>,
+    /// Pages given back, one bit each.
+    purged: Cell<u16>,
+    class: Cell<SizeClass>,
+    domain: AtomicU8,
+    state: AtomicU8,
+
+    // Second cache line.
+    /// Blocks freed by threads that do not own the heap.
+    pub remote: remote::List,
+    /// The next pool with such blocks.
+    pub pending_next: AtomicPtr<Pool>,
+    /// Neighbours among the sparse pools, and when it became one.
+    pub sparse_next: Cell<Option<PoolRef>>,
+    pub sparse_previous: Cell<Option<PoolRef>>,
+    pub sparse_since: Cell<u32>,
+    /// Blocks allocated when it was last looked at; -1 when not listed.
+    pub sparse_live: Cell<i32>,
+    /// Spans and large blocks: usable bytes of the block.
+    size: AtomicUsize,
+}
+
+const _: () = assert!(size_of::<Pool>() == RECORD);
+const _: () = assert!(core::mem::offset_of!(Pool, remote) == 64);
+
+/// A pool's header. Records are never unmapped, so it is valid for ever; what
+/// it describes may change.
+pub type PoolRef = &'static Pool;
+
+// SAFETY: the Cells are touched only by the heap's owner (see Owned), or under
+// the region's and arenas' rules while the pool belongs to nobody.
+unsafe impl Sync for Pool {}
+
+/// Bytes of pools, spans and large blocks that a domain holds, and the most it
+/// ever held. Changed on slow paths only.
+pub struct Held {
+    now: AtomicUsize,
+    peak: AtomicUsize,
+}
+
+impl Held {
+    pub fn add(&self, bytes: usize) {
+        let now = self.now.fetch_add(bytes, Relaxed) + bytes;
+        self.peak.fetch_max(now, Relaxed);
+    }
+
+    pub fn subtract(&self, bytes: usize) {
+        self.now.fetch_sub(bytes, Relaxed);
+    }
+
+    pub fn now(&self) -> usize {
+        self.now.load(Relaxed)
+    }
+
+    pub fn peak(&self) -> usize {
+        self.peak.load(Relaxed)
+    }
+}
+
+/// What a domain (layout::MEM, layout::OBJ) holds.
+pub fn held(domain: usize) -> &'static Held {
+    static HELD: [Held; DOMAINS] = [const {
+        Held {
+            now: AtomicUsize::new(0),
+            peak: AtomicUsize::new(0),
+        }
+    }; DOMAINS];
+    &HELD[domain]
+}
+
+/// What a free did.
+pub enum Pushed {
+    Done,
+    /// The count reached the floor (or fell below).
+    AtFloor,
+    /// The block is the head of the free list already.
+    DoubleFree,
+}
+
+/// The header of the pool that `address` lies in, when the address is in the
+/// window at all. The pool may be vacant.
+#[inline(always)]
+pub fn of(address: usize) -> Option<PoolRef> {
+    // SAFETY: every record of the window is mapped for ever, and zero (as
+    // fresh ones are) is a valid vacant Pool.
+    region::record_of(address).map(|record| unsafe { record.cast::<Pool>().as_ref() })
+}
+
+impl Pool {
+    /// A pool without blocks that looks exhausted: what the bins of a heap
+    /// point to while they have no pool.
+    pub const fn exhausted() -> Pool {
+        Pool {
+            owner: Plain::new(0),
+            free: Cell::new(0),
+            count: Plain::new(0),
+            floor: Plain::new(0),
+            // Nothing lies in this pool, not even 0, the end of a list.
+            base: Plain::new(usize::MAX << 16),
+            next: Cell::new(None),
+            previous: Cell::new(None),
+            untouched: Cell::new(0),
+            untouched_end: Cell::new(0),
+            capacity: Cell::new(0),
+            first: Cell::new(0),
+            purged: Cell::new(0),
+            class: Cell::new(SizeClass::SMALLEST),
+            domain: AtomicU8::new(0),
+            state: AtomicU8::new(State::Vacant as u8),
+            remote: remote::List::new(),
+            pending_next: AtomicPtr::new(core::ptr::null_mut()),
+            sparse_next: Cell::new(None),
+            sparse_previous: Cell::new(None),
+            sparse_since: Cell::new(0),
+            sparse_live: Cell::new(-1),
+            size: AtomicUsize::new(0),
+        }
+    }
+
+    /// The heap that owns this pool; 0 when nobody does (vacant, span, large).
+    #[inline(always)]
+    pub fn owner(&self) -> HeapId {
+        // SAFETY: while a block is live its pool keeps its owner; for anything
+        // else that is freed every answer is as good.
+        unsafe { self.owner.read() }
+    }
+
+    pub fn base(&self) -> usize {
+        self.base.load()
+    }
+
+    pub fn state(&self) -> State {
+        match self.state.load(Relaxed) {
+            0 => State::Vacant,
+            1 => State::Used,
+            2 => State::Full,
+            3 => State::Span,
+            _ => State::Large,
+        }
+    }
+
+    pub fn domain(&self) -> usize {
+        self.domain.load(Relaxed) as usize
+    }
+
+    pub fn class(&self) -> SizeClass {
+        self.class.get()
+    }
+
+    pub fn capacity(&self) -> usize {
+        self.capacity.get() as usize
+    }
+
+    /// Bytes usable in a block.
+    pub fn block_size(&self) -> usize {
+        match self.state() {
+            State::Span | State::Large => self.size.load(Relaxed),
+            _ => self.class().block_size(),
+        }
+    }
+
+    /// Blocks allocated (those freed elsewhere and not collected yet count).
+    pub fn live(&self) -> i32 {
+        match self.state() {
+            State::Vacant => 0,
+            State::Span | State::Large => 1,
+            _ => self.count.load() + self.floor.load(),
+        }
+    }
+
+    /// Untouched blocks: never used, or on pages given back.
+    pub fn untouched(&self) -> usize {
+        let fresh = self
+            .untouched_end
+            .get()
+            .saturating_sub(self.untouched.get()) as usize;
+        let mut given_back = 0;
+        let mut pages = self.purged.get();
+        while pages != 0 {
+            let (run, low, high) = self.lowest_purged_run(pages);
+            given_back += high.saturating_sub(low);
+            pages &= !run;
+        }
+        fresh + given_back
+    }
+
+    /// Bytes of pages given back.
+    pub fn purged_bytes(&self) -> usize {
+        self.purged.get().count_ones() as usize * os::page_size()
+    }
+
+    /// Whether `address` is where a block of this pool, span or mapping starts
+    /// that may be allocated.
+    pub fn is_block(&self, address: usize) -> bool {
+        let offset = address.wrapping_sub(self.base() + self.first.get() as usize);
+        match self.state() {
+            State::Vacant => false,
+            State::Span | State::Large => offset == 0,
+            _ => {
+                let size = self.class().block_size();
+                offset < self.capacity() * size && offset % size == 0
+            }
+        }
+    }
+
+    /// Ends the process when `address` is no block of this pool.
+    pub fn demand_block(&self, address: usize) {
+        if !self.is_block(address) {
+            corrupted(match self.state() {
+                State::Vacant => Corruption::VacantPool,
+                _ => Corruption::NotABlock,
+            });
+        }
+    }
+
+    /// Makes a vacant record the header of a pool of `class` at `base`.
+    pub fn open(&self, owner: HeapId, base: usize, domain: usize, class: SizeClass) {
+        let slack = POOL_SIZE - class.capacity() * class.block_size();
+        let colour = (base / POOL_SIZE * 64) % (slack + 1) / ALIGNMENT * ALIGNMENT;
+        self.base.store(base);
+        self.free.set(0);
+        self.next.set(None);
+        self.previous.set(None);
+        self.untouched.set(0);
+        self.untouched_end.set(class.capacity() as u16);
+        self.capacity.set(class.capacity() as u16);
+        self.first.set(colour as u16);
+        self.purged.set(0);
+        self.class.set(class);
+        self.domain.store(domain as u8, Relaxed);
+        self.sparse_live.set(-1);
+        self.floor.store(0);
+        self.count.store(0);
+        self.state.store(State::Used as u8, Relaxed);
+        self.owner.store(owner);
+    }
+
+    /// Makes a vacant record the header of one block of `size` bytes, which no
+    /// heap owns: whoever frees it does so under the layer's lock below.
+    pub fn open_single(&self, state: State, address: usize, domain: usize, size: usize) {
+        self.base.store(address);
+        self.first.set(0);
+        self.purged.set(0);
+        self.domain.store(domain as u8, Relaxed);
+        self.size.store(size, Relaxed);
+        self.state.store(state as u8, Relaxed);
+    }
+
+    /// Changes the usable bytes of a span or large block.
+    pub fn set_size(&self, size: usize) {
+        self.size.store(size, Relaxed);
+    }
+
+    /// Makes the record vacant. False when it was: then somebody else closed
+    /// the same block at the same time.
+    pub fn close(&self, was: State) -> bool {
+        self.owner.store(0);
+        self.state
+            .compare_exchange(was as u8, State::Vacant as u8, Relaxed, Relaxed)
+            .is_ok()
+    }
+
+    /// The lowest run of bits of `pages`, and the blocks that overlap it.
+    fn lowest_purged_run(&self, pages: u16) -> (u16, usize, usize) {
+        let page = os::page_size();
+        let start = pages.trailing_zeros() as usize;
+        let length = (pages >> start).trailing_ones() as usize;
+        let run = (u16::MAX >> (MAX_PAGES_PER_POOL - length)) << start;
+        let (size, first) = (self.class().block_size(), self.first.get() as usize);
+        let low = (start * page).saturating_sub(first) / size;
+        let high = ((start + length) * page)
+            .saturating_sub(first)
+            .div_ceil(size);
+        (run, low, high.min(self.capacity()))
+    }
+}
+
+/// A pool of a heap that the calling thread is alone in: the proof that the
+/// owner-only methods take.
+#[derive(Clone, Copy)]
+pub struct Owned(PoolRef);
+
+impl Deref for Owned {
+    type Target = Pool;
+    #[inline(always)]
+    fn deref(&self) -> &Pool {
+        self.0
+    }
+}
+
+impl Owned {
+    /// # Safety
+    /// The calling thread is the only one inside the heap that owns `pool`.
+    #[inline(always)]
+    pub unsafe fn new(pool: PoolRef) -> Owned {
+        Owned(pool)
+    }
+
+    pub fn pool(self) -> PoolRef {
+        self.0
+    }
+
+    /// Takes the first free block; None when there is none, or when the link
+    /// to it leaves the pool.
+    #[inline(always)]
+    pub fn pop(self) -> Option<usize> {
+        let block = self.free.get();
+        // SAFETY: Owned: nobody else writes to the first line.
+        let base = unsafe { self.base.read() };
+        if block ^ base >= POOL_SIZE {
+            return None;
+        }
+        // SAFETY: the block lies in this pool, whose memory is mapped, and is
+        // free: its first word is the link. Owned, as above.
+        unsafe {
+            self.free.set(*(block as *const usize));
+            self.count.write(self.count.read() + 1);
+        }
+        Some(block)
+    }
+
+    /// Puts an allocated block in front of the free list.
+    ///
+    /// # Safety
+    /// `block` lies in this pool and is not used any more.
+    #[inline(always)]
+    pub unsafe fn push(self, block: usize) -> Pushed {
+        let head = self.free.get();
+        if head == block {
+            return Pushed::DoubleFree;
+        }
+        // SAFETY: the caller gives the block's memory up.
+        unsafe { *(block as *mut usize) = head };
+        self.free.set(block);
+        // SAFETY: Owned: nobody else writes to the first line.
+        let count = unsafe {
+            let count = self.count.read() - 1;
+            self.count.write(count);
+            count
+        };
+        if count <= 0 {
+            Pushed::AtFloor
+        } else {
+            Pushed::Done
+        }
+    }
+
+    /// Whether the free list is at its end; ends the process when it leads
+    /// out of the pool.
+    pub fn is_exhausted(self) -> bool {
+        match self.free.get() {
+            0 => true,
+            block if block ^ self.base() >= POOL_SIZE => corrupted(Corruption::FreeList),
+            _ => false,
+        }
+    }
+
+    /// Makes free blocks of untouched ones, about a page of them; false when
+    /// none is left.
+    pub fn touch_more(self) -> bool {
+        if self.untouched.get() >= self.untouched_end.get() {
+            let pages = self.purged.get();
+            if pages == 0 {
+                return false;
+            }
+            let (run, low, high) = self.lowest_purged_run(pages);
+            self.purged.set(pages & !run);
+            self.untouched.set(low as u16);
+            self.untouched_end.set(high.max(low) as u16);
+            return self.touch_more();
+        }
+        let size = self.class().block_size();
+        let start = self.untouched.get() as usize;
+        let more = (4096 / size)
+            .max(1)
+            .min(self.untouched_end.get() as usize - start);
+        self.untouched.set((start + more) as u16);
+        // Ascending links, ending where the list began.
+        let mut block = self.block(start + more - 1);
+        let mut link = self.free.get();
+        for _ in 0..more {
+            // SAFETY: an untouched block of this pool.
+            unsafe { *(block as *mut usize) = link };
+            link = block;
+            block -= size;
+        }
+        self.free.set(link);
+        true
+    }
+
+    fn block(self, index: usize) -> usize {
+        self.base() + self.first.get() as usize + index * self.class().block_size()
+    }
+
+    pub fn floor(self) -> i32 {
+        self.floor.load()
+    }
+
+    /// Moves the floor; the number of allocated blocks stays.
+    pub fn set_floor(self, floor: i32) {
+        let live = self.live();
+        self.floor.store(floor);
+        self.count.store(live - floor);
+    }
+
+    pub fn set_full(self) {
+        self.state.store(State::Full as u8, Relaxed);
+        self.set_floor(self.capacity() as i32 - 1);
+    }
+
+    pub fn set_used(self, floor: i32) {
+        self.state.store(State::Used as u8, Relaxed);
+        self.set_floor(floor);
+    }
+
+    /// Adds blocks that other threads freed to the free list.
+    pub fn collect_remote(self) -> usize {
+        let mut block = self.remote.take();
+        let mut taken = 0;
+        while block != 0 {
+            if !self.is_block(block) || taken == self.capacity() {
+                corrupted(Corruption::RemoteList);
+            }
+            // SAFETY: a freed block of this pool; its first word is the link.
+            let next = unsafe { *(block as *const usize) };
+            // SAFETY: the list was taken, so the block is this thread's alone.
+            unsafe { *(block as *mut usize) = self.free.get() };
+            self.free.set(block);
+            taken += 1;
+            block = next;
+        }
+        self.count.store(self.count.load() - taken as i32);
+        if self.live() < 0 {
+            corrupted(Corruption::RemoteList);
+        }
+        taken
+    }
+
+    /// Gives back every page on which no block is allocated; returns the
+    /// bytes. Walks the free list, and so checks it.
+    pub fn purge_pages(self) -> usize {
+        let page = os::page_size();
+        let pages = POOL_SIZE / page;
+        if pages < 2 {
+            return 0;
+        }
+        let free = self.free_blocks();
+        let (size, first) = (self.class().block_size(), self.first.get() as usize);
+        // A page keeps its memory when an allocated block overlaps it.
+        let mut busy = 0u16;
+        for index in (0..self.capacity()).filter(|i| !free.has(*i)) {
+            let start = first + index * size;
+            let (low, high) = (start / page, (start + size - 1) / page);
+            busy |= (u16::MAX >> (MAX_PAGES_PER_POOL - 1 - (high - low))) << low;
+        }
+        let all = u16::MAX >> (MAX_PAGES_PER_POOL - pages);
+        let idle = all & !busy;
+        let fresh = idle & !self.purged.get();
+        if fresh == 0 {
+            return 0;
+        }
+        let mut bytes = 0;
+        let mut left = fresh;
+        while left != 0 {
+            let start = left.trailing_zeros() as usize;
+            let length = (left >> start).trailing_ones() as usize;
+            // Should the kernel refuse, the contents stay: harmless, as nobody
+            // takes these blocks for zeroed.
+            if os::give_back(self.base() + start * page, length * page) {
+                bytes += length * page;
+            }
+            left &= !((u16::MAX >> (MAX_PAGES_PER_POOL - length)) << start);
+        }
+        self.purged.set(idle);
+        // What is left of the free list, in order of address; the untouched
+        // rest joins it, or the idle pages.
+        self.untouched.set(0);
+        self.untouched_end.set(0);
+        let mut link = 0;
+        for index in (0..self.capacity()).rev().filter(|i| free.has(*i)) {
+            let start = first + index * size;
+            let (low, high) = (start / page, (start + size - 1) / page);
+            let span = (u16::MAX >> (MAX_PAGES_PER_POOL - 1 - (high - low))) << low;
+            if span & idle == 0 {
+                let block = self.block(index);
+                // SAFETY: a free block of this pool.
+                unsafe { *(block as *mut usize) = link };
+                link = block;
+            }
+        }
+        self.free.set(link);
+        bytes
+    }
+
+    /// Every block that is not allocated: free, untouched or given back. Ends
+    /// the process when the free list is not what was counted.
+    fn free_blocks(self) -> BlockSet {
+        let mut set = BlockSet([0; POOL_SIZE / ALIGNMENT / 64]);
+        let size = self.class().block_size();
+        let start = self.base() + self.first.get() as usize;
+        let mut count = 0;
+        let mut block = self.free.get();
+        while block != 0 {
+            if !self.is_block(block) || !set.add((block - start) / size) {
+                corrupted(Corruption::FreeList);
+            }
+            count += 1;
+            // SAFETY: a free block of this pool; its first word is the link.
+            block = unsafe { *(block as *const usize) };
+        }
+        let mut add_range = |low: usize, high: usize| {
+            for index in low..high {
+                count += i32::from(set.add(index));
+            }
+        };
+        add_range(
+            self.untouched.get() as usize,
+            self.untouched_end.get() as usize,
+        );
+        let mut pages = self.purged.get();
+        while pages != 0 {
+            let (run, low, high) = self.lowest_purged_run(pages);
+            add_range(low, high);
+            pages &= !run;
+        }
+        if count + self.live() != self.capacity() as i32 {
+            corrupted(Corruption::FreeList);
+        }
+        set
+    }
+
+    /// Checks that live, free and untouched blocks are all there are, and that
+    /// the list is whole; panics or ends the process on what is wrong.
+    pub fn verify(self) {
+        let free = self.free_blocks();
+        let listed: u32 = free.0.iter().map(|word| word.count_ones()).sum();
+        assert_eq!(listed as i32 + self.live(), self.capacity() as i32);
+        assert!(self.live() >= 0);
+        match self.state() {
+            State::Full => assert_eq!(self.floor(), self.capacity() as i32 - 1),
+            State::Used => assert!(self.floor() >= -1),
+            state => panic!("{state:?} pool in a heap"),
+        }
+    }
+}
+
+/// A bit for each block that a pool can have.
+struct BlockSet([u64; POOL_SIZE / ALIGNMENT / 64]);
+
+impl BlockSet {
+    fn has(&self, index: usize) -> bool {
+        self.0[index / 64] >> (index % 64) & 1 == 1
+    }
+
+    /// False when it was in already.
+    fn add(&mut self, index: usize) -> bool {
+        let bit = 1 << (index % 64);
+        let new = self.0[index / 64] & bit == 0;
+        self.0[index / 64] |= bit;
+        new
+    }
+}

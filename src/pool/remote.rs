@@ -1,0 +1,66 @@
+//! Blocks of a pool that were freed by threads that do not own its heap.
+//!
+//! A LIFO list with many pushers and one taker, who takes all of it in one
+//! swap: so there is no pop, and no ABA problem. The link of a block is
+//! written by a closure, because the blocks are raw memory and the model
+//! checker (tests/loom.rs) has no raw memory.
+
+#[cfg(not(loom))]
+use core::sync::atomic::AtomicUsize;
+#[cfg(loom)]
+use loom::sync::atomic::AtomicUsize;
+
+use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+
+/// The list; elements are not zero.
+pub struct List(AtomicUsize);
+
+impl List {
+    #[cfg(not(loom))]
+    pub const fn new() -> List {
+        List(AtomicUsize::new(0))
+    }
+
+    #[cfg(loom)]
+    pub fn new() -> List {
+        List(AtomicUsize::new(0))
+    }
+
+    /// Puts `element` in front; `link` stores what follows it. True when the
+    /// list was empty: the caller then announces it to the owner.
+    #[inline]
+    pub fn push(&self, element: usize, link: impl Fn(usize)) -> bool {
+        let mut head = self.0.load(Relaxed);
+        loop {
+            link(head);
+            // Release: the taker sees the link, and all that this thread did
+            // with the block before.
+            match self
+                .0
+                .compare_exchange_weak(head, element, Release, Relaxed)
+            {
+                Ok(_) => return head == 0,
+                Err(now) => head = now,
+            }
+        }
+    }
+
+    /// Takes all; 0 when there is nothing.
+    pub fn take(&self) -> usize {
+        if self.is_empty() {
+            0
+        } else {
+            self.0.swap(0, Acquire)
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.load(Relaxed) == 0
+    }
+}
+
+impl Default for List {
+    fn default() -> Self {
+        Self::new()
+    }
+}

@@ -1,0 +1,337 @@
+//! Regions: address ranges from the operating system, and the map from an
+//! address to what we know about it.
+//!
+//! The process has one *window* of addresses, chosen at start-up far from
+//! where anything else lives. It is planned, not reserved: nothing is mapped
+//! before it is used, so RLIMIT_AS and containers see only what we use.
+//!
+//! ```text
+//!   base of the plan                     base of the window
+//!   | pool records      | slot records   | slot 0 | slot 1 | slot 2 | ...
+//!   | 128 B per 64 KiB  | 64 B per slot  | 2 MiB each
+//!   ^ grown in step with the slots       ^ an arena, or (part of) a large block
+//! ```
+//!
+//! The pool records *are* the address map: "is this ours, and which pool is
+//! it?" is one subtraction, one comparison and one shift, for any value of the
+//! pointer, and never reads memory near it. A record of a pool that is not in
+//! use is all zero. User blocks and records are gigabytes apart, so no
+//! overflow of a block reaches one.
+//!
+//! Mappings are placed with a hint and checked, never forced. Should a slot
+//! hold somebody else's mapping, it is skipped for good.
+
+use crate::layout::{ARENA_SHIFT, ARENA_SIZE, POOL_SHIFT, POOLS_PER_ARENA};
+use crate::os::{self, lock::ForkLock};
+use crate::plain::Plain;
+use core::ptr::NonNull;
+use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
+
+/// Bytes of a pool's record: two cache lines.
+pub const RECORD: usize = 128;
+const RECORD_SHIFT: u32 = RECORD.trailing_zeros();
+/// Bytes of a slot's record: one cache line, of which the layer that uses the
+/// slot has all but the first word.
+const SLOT_RECORD: usize = 64;
+pub const SLOT_USER_RECORD: usize = SLOT_RECORD - 8;
+
+/// The largest window: 8 TiB, of 4 Mi slots.
+const MAX_SLOTS: usize = 4 << 20;
+/// Records are mapped for this many slots at a time.
+const STEP: usize = 64;
+
+/// Read on every free. Written once at start, but for `bytes`, which grows.
+struct Window {
+    base: Plain<usize>,
+    /// Addresses from `base` on that have records.
+    bytes: Plain<usize>,
+    records: Plain<usize>,
+    slot_records: Plain<usize>,
+}
+
+static WINDOW: Window = Window {
+    base: Plain::new(0),
+    bytes: Plain::new(0),
+    records: Plain::new(0),
+    slot_records: Plain::new(0),
+};
+
+/// The record of the pool that `address` lies in; None when it is outside the
+/// window, so certainly not ours. Any value may be asked.
+#[inline(always)]
+pub fn record_of(address: usize) -> Option<NonNull<u8>> {
+    // SAFETY: written before any address of the window was handed out, but for
+    // `bytes`, of which an older value is good for every older address.
+    let (base, bytes, records) = unsafe {
+        (
+            WINDOW.base.read(),
+            WINDOW.bytes.read(),
+            WINDOW.records.read(),
+        )
+    };
+    let offset = address.wrapping_sub(base);
+    if offset >= bytes {
+        return None;
+    }
+    let record = records + ((offset >> POOL_SHIFT) << RECORD_SHIFT);
+    // SAFETY: inside a mapping, so not null.
+    Some(unsafe { NonNull::new_unchecked(record as *mut u8) })
+}
+
+/// A 2 MiB step of the window.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Slot(u32);
+
+impl Slot {
+    /// The slot that an address of the window lies in.
+    pub fn of(address: usize) -> Slot {
+        Slot(((address - WINDOW.base.load()) >> ARENA_SHIFT) as u32)
+    }
+
+    pub fn from_index(index: u32) -> Slot {
+        Slot(index)
+    }
+
+    pub fn index(self) -> u32 {
+        self.0
+    }
+
+    pub fn address(self) -> usize {
+        WINDOW.base.load() + ((self.0 as usize) << ARENA_SHIFT)
+    }
+
+    /// Its record: SLOT_USER_RECORD bytes, zero until somebody writes to it.
+    pub fn record(self) -> *mut u8 {
+        (WINDOW.slot_records.load() + self.0 as usize * SLOT_RECORD + 8) as *mut u8
+    }
+
+    /// Whether the slot is ours, or has been: what lies in any other belongs
+    /// to somebody else, even inside the window.
+    pub fn was_ever_ours(self) -> bool {
+        self.use_().load(Relaxed) != UNUSED
+    }
+
+    pub fn is_ours(self) -> bool {
+        self.use_().load(Relaxed) == TAKEN
+    }
+
+    fn use_(self) -> &'static AtomicU32 {
+        // SAFETY: the first word of the slot's record, mapped for ever.
+        unsafe { &*self.record().sub(8).cast::<AtomicU32>() }
+    }
+}
+
+/// What the first word of a slot's record says; zeroed memory reads UNUSED.
+const UNUSED: u32 = 0;
+const TAKEN: u32 = 1;
+const LET_GO: u32 = 2;
+
+/// How many slots have records.
+pub fn slots() -> u32 {
+    (WINDOW.bytes.load() >> ARENA_SHIFT) as u32
+}
+
+/// Bytes mapped for records.
+pub fn record_bytes() -> usize {
+    slots() as usize * (POOLS_PER_ARENA * RECORD + SLOT_RECORD)
+}
+
+/// Which slots are taken, one bit each; in .bss, touched as the window grows.
+struct Region {
+    busy: [u64; MAX_SLOTS / 64],
+    /// No slot below is free.
+    lowest: usize,
+    /// Slots that the window has room for; 0 before the start.
+    limit: usize,
+}
+
+static REGION: ForkLock<Region> = ForkLock::new(Region {
+    busy: [0; MAX_SLOTS / 64],
+    lowest: 0,
+    limit: 0,
+});
+
+/// Chooses the window. False when no place can be found; may be tried again.
+pub fn start() -> bool {
+    let mut region = REGION.lock();
+    region.limit > 0 || region.choose_window()
+}
+
+/// Takes `slots` slots side by side and maps the first `bytes` of them; None
+/// when memory or addresses are short. The memory is zero.
+pub fn take(slots: usize, bytes: usize) -> Option<Slot> {
+    debug_assert!(bytes <= slots << ARENA_SHIFT);
+    let mut region = REGION.lock();
+    // Each refusal marks a slot that somebody else uses, so this ends; a
+    // kernel without memory refuses at once.
+    for _ in 0..1024 {
+        let first = region.find(slots)?;
+        if !region.grow_records(first + slots) {
+            return None;
+        }
+        let slot = Slot(first as u32);
+        match os::map(slot.address(), bytes) {
+            Some(got) if got == slot.address() => {
+                region.mark(first, slots, TAKEN);
+                return Some(slot);
+            }
+            Some(elsewhere) => {
+                os::unmap(elsewhere, bytes);
+                region.skip(first);
+            }
+            None => return None,
+        }
+    }
+    None
+}
+
+/// Takes `more` slots directly behind `slot`'s run of `have`, unmapped; false
+/// when one of them is in use.
+pub fn extend(slot: Slot, have: usize, more: usize) -> bool {
+    let mut region = REGION.lock();
+    let first = slot.0 as usize + have;
+    if first + more > region.limit || (first..first + more).any(|i| region.is_busy(i)) {
+        return false;
+    }
+    if !region.grow_records(first + more) {
+        return false;
+    }
+    region.mark(first, more, TAKEN);
+    true
+}
+
+/// Lets slots go whose memory the caller has unmapped.
+pub fn let_go(slot: Slot, slots: usize) {
+    let mut region = REGION.lock();
+    let first = slot.0 as usize;
+    region.mark(first, slots, LET_GO);
+    region.lowest = region.lowest.min(first);
+}
+
+impl Region {
+    fn choose_window(&mut self) -> bool {
+        const TIB: usize = 1 << 40;
+        const GIB: usize = 1 << 30;
+        // Between 16 and 80 TiB nothing is placed unless asked for; which part
+        // of it differs from process to process. The others are for smaller
+        // address spaces (39 and 42 bits on aarch64, Valgrind).
+        let spread = (os::random_bits() % (56 * TIB)) & !(ARENA_SIZE - 1);
+        let candidates = [
+            (17 * TIB + spread, MAX_SLOTS),
+            (4 * TIB, TIB / ARENA_SIZE),
+            (TIB, TIB / ARENA_SIZE),
+            (192 * GIB, 64 * GIB / ARENA_SIZE),
+            (96 * GIB, 32 * GIB / ARENA_SIZE),
+        ];
+        candidates
+            .into_iter()
+            .any(|(plan, limit)| self.try_window(plan, limit))
+    }
+
+    fn try_window(&mut self, plan: usize, limit: usize) -> bool {
+        let slot_records = plan + limit * POOLS_PER_ARENA * RECORD;
+        let base = (slot_records + limit * SLOT_RECORD).next_multiple_of(ARENA_SIZE);
+        WINDOW.base.store(base);
+        WINDOW.records.store(plan);
+        WINDOW.slot_records.store(slot_records);
+        self.limit = limit;
+        // The window is good when the first slot can be had there.
+        if self.grow_records(1) && os::map_at(base, ARENA_SIZE) {
+            os::unmap(base, ARENA_SIZE);
+            return true;
+        }
+        self.limit = 0;
+        false
+    }
+
+    /// Has records for the first `slots` slots.
+    fn grow_records(&mut self, slots: usize) -> bool {
+        let have = WINDOW.bytes.load() >> ARENA_SHIFT;
+        if slots <= have {
+            return true;
+        }
+        // Whole pages of slot records, whatever the page size.
+        let step = STEP.max(os::page_size() / SLOT_RECORD);
+        let want = slots
+            .next_multiple_of(step)
+            .min(self.limit.next_multiple_of(step));
+        if slots > want {
+            return false;
+        }
+        let pool_record_bytes = POOLS_PER_ARENA * RECORD;
+        let records = WINDOW.records.load() + have * pool_record_bytes;
+        let slot_records = WINDOW.slot_records.load() + have * SLOT_RECORD;
+        let (bytes, slot_bytes) = (
+            (want - have) * pool_record_bytes,
+            (want - have) * SLOT_RECORD,
+        );
+        if !os::map_at(records, bytes) {
+            return false;
+        }
+        if !os::map_at(slot_records, slot_bytes) {
+            os::unmap(records, bytes);
+            return false;
+        }
+        os::huge_pages(records, bytes, false);
+        os::huge_pages(slot_records, slot_bytes, false);
+        // Only now: whoever sees the larger window finds its records mapped.
+        WINDOW.bytes.store(want << ARENA_SHIFT);
+        true
+    }
+
+    fn is_busy(&self, slot: usize) -> bool {
+        self.busy[slot / 64] >> (slot % 64) & 1 == 1
+    }
+
+    fn mark(&mut self, first: usize, slots: usize, state: u32) {
+        for slot in first..first + slots {
+            debug_assert!(self.is_busy(slot) != (state == TAKEN));
+            self.busy[slot / 64] ^= 1 << (slot % 64);
+            Slot(slot as u32).use_().store(state, Relaxed);
+        }
+        self.raise_lowest();
+    }
+
+    /// Never uses a slot in which something of somebody else's is mapped.
+    fn skip(&mut self, slot: usize) {
+        self.busy[slot / 64] |= 1 << (slot % 64);
+        self.raise_lowest();
+    }
+
+    fn raise_lowest(&mut self) {
+        while self.lowest < self.limit && self.busy[self.lowest / 64] == u64::MAX {
+            self.lowest = (self.lowest / 64 + 1) * 64;
+        }
+    }
+
+    /// The lowest run of `slots` free slots.
+    fn find(&self, slots: usize) -> Option<usize> {
+        let mut run = 0;
+        let mut slot = self.lowest;
+        while slot < self.limit {
+            if slot % 64 == 0 && self.busy[slot / 64] == u64::MAX {
+                run = 0;
+                slot += 64;
+                continue;
+            }
+            run = if self.is_busy(slot) { 0 } else { run + 1 };
+            slot += 1;
+            if run == slots {
+                return Some(slot - slots);
+            }
+        }
+        None
+    }
+}
+
+/// Holds the region's lock across a fork.
+pub fn before_fork() {
+    REGION.hold();
+}
+
+/// # Safety
+/// After `before_fork`, on the same thread or in its child.
+pub unsafe fn after_fork() {
+    // SAFETY: the caller's promise.
+    unsafe { REGION.let_go() }
+}

@@ -1,0 +1,76 @@
+"""Interpreters beside each other in one process: from 3.12 on each with its GIL."""
+
+import unittest
+
+import faults
+
+
+@faults.on(faults.chosen_and_debug)
+class Interpreters(unittest.TestCase):
+
+    def test_four_threads_with_an_interpreter_each(self, py):
+        if faults.program(py, ring, 4, 3) is None:
+            self.skipTest("%s has no module for interpreters" % py.path)
+
+
+def ring(count, cycles):
+    import os
+    import sys
+    import threading
+
+    import inside
+    import oxtest
+
+    try:
+        try:
+            import _interpreters as interpreters
+        except ImportError:
+            import _xxsubinterpreters as interpreters
+    except ImportError:
+        return None
+    # Before 3.12 a thread that waits for another interpreter's data in C lets
+    # go of the one GIL there is, so that the ring turns there as well.
+    member = """
+import os, sys
+import inside
+for n in range(150):
+    inside.churn(100, n)
+    message = str((n, inside.make(n + 5))).encode()
+    os.write(right, len(message).to_bytes(8, "little") + message)
+    length = int.from_bytes(os.read(left, 8), "little")
+    got = b""
+    while len(got) < length:
+        got += os.read(left, length - len(got))
+    assert got == message
+"""
+    failures = []
+
+    def run(left, right):
+        interpreter = interpreters.create()
+        failed = None
+        try:
+            code = "left, right = %d, %d\n%s" % (left, right, member)
+            failed = interpreters.run_string(interpreter, code)
+        except Exception as error:
+            failed = error
+        finally:
+            interpreters.destroy(interpreter)
+        if failed:
+            failures.append(failed)
+
+    for _ in range(cycles):
+        pipes = [os.pipe() for _ in range(count)]
+        threads = [
+            threading.Thread(target=run, args=(pipes[i][0], pipes[(i + 1) % count][1]))
+            for i in range(count)]
+        for thread in threads:
+            thread.start()
+        inside.churn(3000)
+        for thread in threads:
+            thread.join()
+        for end in sum(pipes, ()):
+            os.close(end)
+        assert not failures, failures
+        oxtest.assert_active()
+        inside.churn(3000)
+    return True

@@ -1,0 +1,95 @@
+"""Allocations that fail one by one end as they do without us.
+
+`_testcapi.set_nomemory(start, stop)` lets the calls of all domains behind the
+`start`-th fail, up to the `stop`-th or for ever. Each operation is run with one
+start after the other, each time in a forked child of the same state, until none
+of its calls is left to fail. What came of it must be the same as on the allocator that
+CPython names `malloc`; pymalloc calls RAW from OBJ and so counts otherwise.
+"""
+
+import unittest
+
+import faults
+
+OPERATIONS = {
+    "dict": "{str(i): [i] for i in range(40)}",
+    "list": "[[]] * 10 + list(range(600)) + [i * 1.5 for i in range(40)]",
+    "format": "'%s %r %5.2f' % ('a' * 600, [1, 2], 3.14159) + f'{1:>700}'",
+    "json": "json.loads(json.dumps({'a': [1, 2.5, None, 'x' * 700], 'b': {'c': True}}))",
+    "import": "__import__('colorsys').rgb_to_hsv(0.1, 0.2, 0.3)",
+    "exceptions": "raises()",
+    "class": "type('C', (dict,), {'method': lambda self: 1, '__slots__': ('a', 'b')})().method()",
+    "buffers": "bytearray(100).join([b'x' * 5000, bytes(70000)]).decode('latin-1').encode()",
+    "sort": "sorted(map(str, range(200)), key=len, reverse=True)",
+}
+
+
+@faults.on(faults.chosen)
+class NoMemory(unittest.TestCase):
+
+    def test_same_outcome_at_every_call(self, py):
+        for name, code in OPERATIONS.items():
+            with self.subTest(operation=name):
+                ours = faults.program(py, sweep, code, env={"PYTHONHASHSEED": "0"})
+                if ours is None:
+                    self.skipTest("%s has no _testcapi.set_nomemory" % py.path)
+                default = faults.program(
+                    py, sweep, code, preload=False,
+                    env={"PYTHONHASHSEED": "0", "PYTHONMALLOC": "malloc"})
+                self.assertIn("MemoryError", ours)
+                self.assertEqual(ours, default)
+
+
+def sweep(code):
+    import gc
+    import json
+    import os
+    import signal
+
+    try:
+        from _testcapi import remove_mem_hooks, set_nomemory
+    except ImportError:
+        return None
+
+    def raises():
+        try:
+            try:
+                {}["a" * 600]
+            except KeyError as error:
+                raise ValueError([str(error)]) from error
+        except ValueError as error:
+            return repr(error)
+
+    operation = compile(code, "operation", "eval")
+    space = {"json": json, "raises": raises}
+    eval(operation, dict(space))  # what it does only once is done
+    gc.disable()
+
+    def outcome(start, stop):
+        result, report = os.pipe()
+        child = os.fork()
+        if child == 0:
+            signal.alarm(20)
+            # A crashing CPython writes what it knows.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+            ended = b"no exception"
+            try:
+                set_nomemory(start, stop)
+                eval(operation, space)
+                remove_mem_hooks()
+            except BaseException as error:
+                remove_mem_hooks()
+                ended = type(error).__name__.encode()
+            os.write(report, ended)
+            os._exit(0)
+        os.close(report)
+        with os.fdopen(result) as file:
+            ended = file.read()
+        status = os.waitpid(child, 0)[1]
+        return ended if status == 0 else "status %#x" % status
+
+    # Every call behind the start fails, until there is none; then one call only.
+    outcomes = []
+    while outcomes[-3:] != ["no exception"] * 3:
+        outcomes.append(outcome(len(outcomes), 0))
+    return outcomes + [outcome(start, start + 1) for start in range(len(outcomes))]

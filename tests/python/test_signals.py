@@ -1,0 +1,86 @@
+"""Signal handlers that allocate, and faulthandler looking on."""
+
+import unittest
+
+import faults
+
+
+@faults.on(faults.chosen)
+class Signals(unittest.TestCase):
+
+    def test_handler_that_allocates(self, py):
+        faults.program(py, allocate_in_a_handler, 2000)
+
+    def test_faulthandler_dumps_beside_busy_threads(self, py):
+        faults.program(py, dump_beside_threads, 200)
+
+    def test_faulthandler_reports_a_crash(self, py):
+        faults.program(py, crash_reported)
+
+
+def allocate_in_a_handler(signals):
+    import signal
+
+    import inside
+
+    calls, kept = [0], {}
+
+    def handler(signum, frame):
+        calls[0] += 1
+        n = calls[0] * 7
+        # Some of it dies at once, some in a later handler, some in the loop.
+        inside.churn(20, n)
+        kept[n % 50] = n, inside.make(n)
+
+    signal.signal(signal.SIGALRM, handler)
+    signal.setitimer(signal.ITIMER_REAL, 0.0005, 0.0005)
+    seed = 0
+    while calls[0] < signals:
+        inside.churn(100, seed)
+        seed += 100
+        for n, thing in [kept.pop(slot) for slot in list(kept) if slot % 2]:
+            assert thing == inside.make(n)
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    for n, thing in kept.values():
+        assert thing == inside.make(n)
+
+
+def dump_beside_threads(dumps):
+    import faulthandler
+    import tempfile
+
+    import inside
+
+    # The watchdog thread holds no GIL and no thread state.
+    with tempfile.TemporaryFile() as file, inside.busy(6):
+        faulthandler.dump_traceback_later(0.002, repeat=True, file=file)
+        for seed in range(dumps):
+            inside.churn(100, seed)
+            faulthandler.dump_traceback(file)
+        while True:
+            inside.churn(100)
+            file.seek(0)
+            if file.read().count(b"Timeout (") >= 20:
+                break
+        faulthandler.cancel_dump_traceback_later()
+
+
+def crash_reported():
+    import subprocess
+    import sys
+
+    for crash, code, said in (
+            ("faulthandler._sigsegv()", -11, "Segmentation fault"),
+            ("faulthandler._sigabrt()", -6, "Aborted"),
+            ("os.kill(os.getpid(), signal.SIGSEGV)", -11, "Segmentation fault")):
+        done = subprocess.run(
+            [sys.executable, "-X", "faulthandler", "-c", (
+                "import faulthandler, inside, os, oxtest, signal\n"
+                "oxtest.assert_active()\n"
+                "inside.churn(1000)\n"
+                "with inside.busy(3):\n"
+                "    " + crash)],
+            universal_newlines=True, stderr=subprocess.PIPE)
+        assert done.returncode == code, (crash, done)
+        assert done.stderr.startswith("Fatal Python error: " + said), (crash, done)
+        assert "most recent call first" in done.stderr, (crash, done)

@@ -1,0 +1,122 @@
+"""Threads come and go: their memory is used again, and their blocks live on."""
+
+import unittest
+
+import faults
+
+
+@faults.on(faults.chosen_and_debug)
+class Threads(unittest.TestCase):
+
+    def test_5000_short_threads_do_not_make_the_process_grow(self, py):
+        rss, virtual, heaps = faults.program(py, short_threads, 5000)
+        self.assertLess(rss, 2048, "KiB of RSS grown after the first thousand")
+        self.assertLess(virtual, 16384, "KiB of VIRT grown after the first thousand")
+        self.assertLessEqual(heaps, 0, "heaps more than after the first thousand")
+
+    def test_blocks_of_dead_threads_are_freed_elsewhere_and_used_again(self, py):
+        after_first, after_all, left, started = faults.program(py, blocks_of_the_dead)
+        self.assertLess(after_all, after_first * 1.1, "bytes mapped")
+        self.assertLess(left, started * 1.1, "live blocks once everything was freed")
+
+    def test_executors(self, py):
+        faults.program(py, executors)
+
+
+def short_threads(count):
+    import collections
+    import threading
+
+    import inside
+    import oxtest
+
+    # Each thread leaves something for a later one to free.
+    left = collections.deque(maxlen=500)
+
+    def work(seed):
+        inside.churn(20, seed * 7, slots=8)
+        left.append(inside.make(seed))
+
+    def batch(first):
+        threads = [threading.Thread(target=work, args=(first + i,)) for i in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    def now():
+        return [inside.kib("VmRSS"), inside.kib("VmSize"), oxtest.stats().heaps]
+
+    for first in range(0, 1000, 8):
+        batch(first)
+    before = now()
+    for first in range(1000, count, 8):
+        batch(first)
+    return [late - early for late, early in zip(now(), before)]
+
+
+def blocks_of_the_dead():
+    import gc
+    import threading
+
+    import inside
+    import oxtest
+
+    def made_by_threads():
+        made = []
+        threads = [
+            threading.Thread(target=lambda: made.append([inside.make(n) for n in range(6000)]))
+            for _ in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        return made
+
+    def free(things):
+        while things:
+            things.pop()
+
+    def live_blocks():
+        gc.collect()
+        now = oxtest.stats()
+        return now.mem.live_blocks + now.obj.live_blocks
+
+    mapped = []
+    for round in range(6):
+        made = made_by_threads()
+        for things in made:
+            assert things == [inside.make(n) for n in range(6000)]
+        mapped.append(oxtest.stats().mapped_bytes)
+        if round % 2:
+            threads = [threading.Thread(target=free, args=(things,)) for things in made]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            del thread, threads
+        del made, things
+        if round == 0:
+            started = live_blocks()
+    return mapped[1], max(mapped), live_blocks(), started
+
+
+def executors():
+    import asyncio
+    import concurrent.futures
+
+    import inside
+
+    with concurrent.futures.ThreadPoolExecutor(6) as pool:
+        assert list(pool.map(inside.make, range(5000))) == [inside.make(n) for n in range(5000)]
+
+    async def in_threads():
+        # asyncio.to_thread of Python 3.9, for 3.8 as well.
+        call = asyncio.get_running_loop().run_in_executor
+        for _ in range(20):
+            things = await asyncio.gather(
+                *(call(None, inside.make, n) for n in range(100)),
+                *(call(None, inside.churn, 100, n) for n in range(10)))
+            assert things[:100] == [inside.make(n) for n in range(100)]
+
+    asyncio.run(in_threads())
