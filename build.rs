@@ -6,6 +6,7 @@ use std::{env, path::PathBuf};
 fn main() {
     println!("cargo::rerun-if-changed=src/shim.c");
     println!("cargo::rerun-if-changed=src/abi.rs");
+    println!("cargo::rerun-if-changed=src/interface.rs");
     println!("cargo::rerun-if-changed=cbindgen.toml");
 
     cc::Build::new()
@@ -25,12 +26,10 @@ fn main() {
     let header = PathBuf::from(env::var_os("OUT_DIR").unwrap()).join("oxmalloc.h");
     cbindgen::Builder::new()
         .with_config(config)
+        .with_src(root.join("src/interface.rs"))
         .with_src(root.join("src/abi.rs"))
         .generate()
-        .expect("src/abi.rs is not what cbindgen can make a header of")
+        .expect("src/interface.rs and src/abi.rs are not what cbindgen can make a header of")
         .write_to_file(&header);
-    println!(
-        "cargo::rustc-env=OXMALLOC_GENERATED_HEADER={}",
-        header.display()
-    );
+    println!("cargo::rustc-env=OXMALLOC_GENERATED_HEADER={}", header.display());
 }

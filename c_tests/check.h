@@ -56,6 +56,14 @@ static const Domain DOMAINS[] = {
 #define EACH_OWN_DOMAIN(d)                                                     \
     for (const Domain *d = DOMAINS + OX_DOMAIN_MEM; d <= DOMAINS + OX_DOMAIN_OBJ; d++)
 
+/* A block that has to be had. */
+__attribute__((unused)) static void *take(const Domain *d, size_t size)
+{
+    void *block = d->f.malloc(NULL, size);
+    CHECK(block != NULL, "%s: no block of %zu bytes", d->name, size);
+    return block;
+}
+
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 
 /* A walk through everything the heap treats differently, edges on both sides:

@@ -22,7 +22,7 @@ void use(void *&place)
     EACH_DOMAIN(d) {
         for (size_t size : SIZES) {
             if (size <= LAST_SPAN) {
-                char *block = static_cast<char *>(d->f.malloc(nullptr, size));
+                char *block = static_cast<char *>(take(d, size));
                 memset(block, 'e', size);
                 block = static_cast<char *>(d->f.realloc(nullptr, block, size + 100));
                 CHECK(filled(block, 'e', size), "%s %zu", d->name, size);

@@ -46,7 +46,7 @@ int main(void)
         pass_through(d, 4 * MIB); /* a chunk that libc maps on its own */
     }
     EACH_OWN_DOMAIN(d) { /* and ours do not leak to libc */
-        void *block = d->f.malloc(NULL, 100);
+        void *block = take(d, 100);
         freed = NULL;
         d->f.free(NULL, d->f.realloc(NULL, block, 5000));
         CHECK(freed == NULL, "%s: libc was given our %p", d->name, freed);

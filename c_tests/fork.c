@@ -29,8 +29,7 @@ static void replace(size_t index, size_t size)
         CHECK(filled(block + 1, (int)index, *block - sizeof(size_t)), "%s: block of %zu changed", d->name, *block);
         d->f.free(NULL, block);
     }
-    block = d->f.malloc(NULL, size);
-    CHECK(block != NULL, "%s %zu", d->name, size);
+    block = take(d, size);
     *block = size;
     memset(block + 1, (int)index, size - sizeof(size_t));
     block = atomic_exchange(&slot[index], block);

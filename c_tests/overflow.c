@@ -15,7 +15,7 @@ int main(void)
         {ROOT, ROOT / 2},  {SIZE_MAX, 1},    {SIZE_MAX / 16 + 2, 16} /* wraps to 16 */};
 
     EACH_DOMAIN(d) {
-        char *block = d->f.malloc(NULL, 1000);
+        char *block = take(d, 1000);
         memset(block, 'x', 1000);
         for (size_t i = 0; i < COUNT(too_large); i++) {
             size_t size = too_large[i];

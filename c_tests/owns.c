@@ -5,7 +5,7 @@
 
 static void check_owned(const Domain *d, size_t size)
 {
-    char *block = d->f.malloc(NULL, size);
+    char *block = take(d, size);
     CHECK(Ox_Owns(block) == 1, "%s %zu", d->name, size);
     if (size > 0) {
         CHECK(Ox_Owns(block + size / 2) == 1 && Ox_Owns(block + size - 1) == 1, "inside %s %zu", d->name, size);

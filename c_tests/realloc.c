@@ -4,8 +4,7 @@
 
 static void between(const Domain *d, size_t from, size_t to)
 {
-    char *block = d->f.malloc(NULL, from);
-    CHECK(block != NULL, "%s %zu", d->name, from);
+    char *block = take(d, from);
     memset(block, 'a', from);
     block = d->f.realloc(NULL, block, to);
     CHECK(block != NULL, "%s %zu to %zu", d->name, from, to);
@@ -46,7 +45,7 @@ static void step_by_step(const Domain *d)
 static void in_place(const Domain *d)
 {
     for (size_t s = 0; s < COUNT(SIZES); s++) {
-        void *block = d->f.malloc(NULL, SIZES[s]);
+        void *block = take(d, SIZES[s]);
         size_t usable = Ox_UsableSize(block);
         CHECK(d->f.realloc(NULL, block, usable) == block, "%s %zu to its %zu", d->name, SIZES[s], usable);
         CHECK(d->f.realloc(NULL, block, SIZES[s]) == block, "%s %zu and back", d->name, SIZES[s]);

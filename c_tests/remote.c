@@ -26,8 +26,7 @@ static void *produce(void *arg)
     Ring *r = arg;
     for (unsigned i = 0; i < ROUNDS * 1000; i++) {
         size_t size = size_of(i);
-        unsigned char *block = r->domain->f.malloc(NULL, size);
-        CHECK(block != NULL, "out of memory");
+        unsigned char *block = take(r->domain, size);
         memset(block, (int)(i % 256), size);
         pthread_mutex_lock(&r->lock);
         while (r->head - r->tail == RING) {
@@ -85,7 +84,7 @@ static void *take_all(void *domain)
 {
     const Domain *d = domain;
     for (size_t s = 0; s < COUNT(SIZES); s++) {
-        block[s] = d->f.malloc(NULL, SIZES[s]);
+        block[s] = take(d, SIZES[s]);
         memset(block[s], (int)s, SIZES[s]);
     }
     return NULL;

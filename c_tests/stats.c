@@ -37,7 +37,7 @@ static void counted(const Domain *d, size_t size, int n)
     size_t bytes = 0;
     OxStats before = stats();
     for (int i = 0; i < n; i++) {
-        block[i] = d->f.malloc(NULL, size);
+        block[i] = take(d, size);
         bytes += Ox_UsableSize(block[i]);
     }
     OxStats held = stats();

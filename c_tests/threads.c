@@ -12,13 +12,13 @@ static void *short_life(void *arg)
     void **mine = arg;
     for (int i = 0; i < 200; i++) {
         EACH_OWN_DOMAIN(d) {
-            d->f.free(NULL, d->f.malloc(NULL, (size_t)i * 16));
+            d->f.free(NULL, take(d, (size_t)i * 16));
         }
     }
     for (int i = 0; i < KEPT && SIZES[i] <= LAST_CLASS; i++) {
         const Domain *d = DOMAINS + 1 + i % 2;
         d->f.free(NULL, mine[i]); /* of a thread that is gone */
-        mine[i] = d->f.malloc(NULL, SIZES[i]);
+        mine[i] = take(d, SIZES[i]);
         memset(mine[i], i, SIZES[i]);
     }
     return NULL;

@@ -11,7 +11,7 @@ static void fill_and_drop(const Domain *d, size_t size, size_t keep)
     size_t rss_at_start = resident();
     for (size_t round = 0; round < 2; round++) {
         for (size_t i = 0; i < n; i++) {
-            block[i] = d->f.malloc(NULL, size);
+            block[i] = take(d, size);
             memset(block[i], (int)(i % 251), size);
         }
         size_t rss_full = resident();

@@ -10,7 +10,7 @@ static void neighbours(const Domain *d, size_t size)
 {
     unsigned char *block[3];
     for (int i = 0; i < 3; i++) {
-        block[i] = d->f.malloc(NULL, size);
+        block[i] = take(d, size);
         size_t usable = Ox_UsableSize(block[i]);
         CHECK(usable >= size, "%s: %zu of %zu", d->name, usable, size);
         CHECK(usable == Ox_UsableSize(block[0]), "%s: two answers for %zu", d->name, size);

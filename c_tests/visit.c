@@ -116,7 +116,7 @@ static int busy(const OxPoolInfo *pool, void *calls)
     (void)pool;
     EACH_OWN_DOMAIN(d) {
         for (size_t s = 0; s < COUNT(SIZES); s += 3) {
-            d->f.free(NULL, d->f.malloc(NULL, SIZES[s]));
+            d->f.free(NULL, take(d, SIZES[s]));
         }
     }
     stats();
@@ -141,7 +141,7 @@ int main(void)
         /* mostly small, each kind present; some freed so that pools differ */
         size_t size = i % 100 == 0 ? SIZES[rand() % (int)COUNT(SIZES)] : (size_t)(rand() % 3000);
         EACH_OWN_DOMAIN(d) {
-            block[d - DOMAINS - 1][i] = d->f.malloc(NULL, size);
+            block[d - DOMAINS - 1][i] = take(d, size);
         }
     }
     sums_equal_stats();

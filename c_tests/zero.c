@@ -25,7 +25,7 @@ static void *zero_bytes(const Domain *d, int how)
     case 4:
         return d->f.realloc(NULL, NULL, 0);
     default: /* realloc to 0 resizes; it must not free */
-        return d->f.realloc(NULL, d->f.malloc(NULL, 100), 0);
+        return d->f.realloc(NULL, take(d, 100), 0);
     }
 }
 

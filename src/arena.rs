@@ -160,11 +160,7 @@ pub fn take_from_new(pools: usize) -> Option<Run> {
     let slot = region::take(1, ARENA_SIZE)?;
     let mapped = TOTALS.arenas.fetch_add(1, Relaxed) + 1;
     TOTALS.arenas_peak.fetch_max(mapped, Relaxed);
-    os::huge_pages(
-        slot.address(),
-        ARENA_SIZE,
-        wants_huge_pages(mapped * ARENA_SIZE),
-    );
+    os::huge_pages(slot.address(), ARENA_SIZE, wants_huge_pages(mapped * ARENA_SIZE));
     let this = arena(slot);
     this.vacant.store(u32::MAX, Relaxed);
     this.dirty.store(0, Relaxed);
@@ -306,26 +302,18 @@ impl Arenas {
         let vacant = this.vacant.load(Relaxed);
         // Dirty memory first: it is resident, the rest costs page faults.
         let resident = starts(this.dirty.load(Relaxed), pools);
-        let candidates = if resident != 0 {
-            resident
-        } else {
-            starts(vacant, pools)
-        };
+        let candidates = if resident != 0 { resident } else { starts(vacant, pools) };
         let first = candidates.trailing_zeros() as usize;
         let bits = run_of(pools) << first;
         let zeroed = this.dirty.load(Relaxed) & bits == 0;
         self.take_bits(slot, bits);
-        Run {
-            address: slot.address() + first * POOL_SIZE,
-            zeroed,
-        }
+        Run { address: slot.address() + first * POOL_SIZE, zeroed }
     }
 
     fn take_bits(&mut self, slot: Slot, bits: u32) {
         let this = arena(slot);
         self.leave(slot);
-        this.vacant
-            .store(this.vacant.load(Relaxed) & !bits, Relaxed);
+        this.vacant.store(this.vacant.load(Relaxed) & !bits, Relaxed);
         self.enter(slot);
         self.set_dirty(slot, this.dirty.load(Relaxed) & !bits);
     }

@@ -64,6 +64,10 @@ impl Previous {
         self.0.store(ptr::from_ref(allocator).cast_mut(), Release);
     }
 
+    pub fn is_set(&self) -> bool {
+        self.get().is_some()
+    }
+
     fn get(&self) -> Option<&'static PreviousAllocator> {
         // SAFETY: null, or what `set` was given.
         unsafe { self.0.load(Acquire).as_ref() }
@@ -225,15 +229,11 @@ pub fn owns(address: *const c_void) -> bool {
         return view.vacant >> ((address - view.address) / layout::POOL_SIZE) & 1 == 0;
     }
     // The inside of a large block: its record is at its first slot.
-    (0..=slot.index())
-        .rev()
-        .map(Slot::from_index)
-        .take_while(|slot| slot.is_ours())
-        .any(|slot| {
-            pool::of(slot.address()).is_some_and(|pool| {
-                pool.state() == State::Large && address - pool.base() < pool.block_size()
-            })
+    (0..=slot.index()).rev().map(Slot::from_index).take_while(|slot| slot.is_ours()).any(|slot| {
+        pool::of(slot.address()).is_some_and(|pool| {
+            pool.state() == State::Large && address - pool.base() < pool.block_size()
         })
+    })
 }
 
 // ------------------------------------------------------------------------ RAW

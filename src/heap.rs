@@ -21,7 +21,7 @@ pub mod slow;
 
 use crate::layout::DOMAINS;
 use crate::os::tls;
-use crate::pool::{Owned, Pool, PoolRef};
+use crate::pool::{Owned, Pool, PoolRef, remote};
 use crate::size_class::{self, SizeClass};
 use core::cell::Cell;
 use core::ptr;
@@ -35,7 +35,7 @@ pub struct Heap {
     /// The owner's word, which points back to this heap; null when nobody is.
     word: AtomicPtr<AtomicPtr<Heap>>,
     /// Pools in which other threads freed blocks since the owner last looked.
-    pending: AtomicPtr<Pool>,
+    pending: remote::List,
     /// Sparse pools, in the order in which they became so.
     sparse: Cell<Option<PoolRef>>,
     sparse_last: Cell<Option<PoolRef>>,
@@ -120,7 +120,7 @@ impl Heap {
         Heap {
             bins: [const { [const { Cell::new(&EXHAUSTED) }; size_class::COUNT] }; DOMAINS],
             word: AtomicPtr::new(ptr::null_mut()),
-            pending: AtomicPtr::new(ptr::null_mut()),
+            pending: remote::List::new(),
             sparse: Cell::new(None),
             sparse_last: Cell::new(None),
             sparse_count: Cell::new(0),
@@ -172,9 +172,7 @@ impl Heap {
         }
         match previous {
             Some(previous) => previous.next.set(next),
-            None => self
-                .bin(pool.domain(), pool.class())
-                .set(next.unwrap_or(&EXHAUSTED)),
+            None => self.bin(pool.domain(), pool.class()).set(next.unwrap_or(&EXHAUSTED)),
         }
     }
 
@@ -203,9 +201,7 @@ struct Inside(&'static Heap);
 #[cfg(feature = "paranoid")]
 impl Inside {
     fn new(heap: &'static Heap) -> Inside {
-        let before = heap
-            .inside
-            .fetch_add(1, core::sync::atomic::Ordering::SeqCst);
+        let before = heap.inside.fetch_add(1, core::sync::atomic::Ordering::SeqCst);
         let shared = ptr::eq(heap, &EMPTY) || ptr::eq(heap, &EXITING);
         if before != 0 && !shared {
             let _ = crate::os::write_all(2, b"oxmalloc: paranoid: two threads in one heap\n");
@@ -218,8 +214,6 @@ impl Inside {
 #[cfg(feature = "paranoid")]
 impl Drop for Inside {
     fn drop(&mut self) {
-        self.0
-            .inside
-            .fetch_sub(1, core::sync::atomic::Ordering::SeqCst);
+        self.0.inside.fetch_sub(1, core::sync::atomic::Ordering::SeqCst);
     }
 }

@@ -1,17 +1,19 @@
 //! Installing the hooks into the CPython of this process, and saying whether
 //! they are in force.
 
-use crate::abi::*;
 use crate::domain::{self, Mem, Obj, PREVIOUS, PreviousAllocator};
 use crate::heap::fast::Domain;
 use crate::heap::{Hooked, life};
-use crate::layout::{self, DOMAINS};
+use crate::interface::*;
+use crate::layout;
 use crate::options::{self, Option_};
-use crate::os::{self, Line, lock::ForkLock};
+use crate::os::{self, Line};
 use crate::{python, region, report};
 use core::ffi::{c_char, c_int, c_void};
 use core::fmt::Write;
 use core::ptr;
+use core::sync::atomic::{AtomicI32, AtomicU32, AtomicUsize, Ordering::Relaxed};
+use once_cell::race::OnceRef;
 
 // ------------------------------------------------------ the tables of functions
 
@@ -37,6 +39,28 @@ unsafe extern "C" fn hook_free<D: Domain>(_: *mut c_void, block: *mut c_void) {
     unsafe { domain::free::<Hooked, D>(block) }
 }
 
+unsafe extern "C" fn hook_raw_malloc(_: *mut c_void, size: usize) -> *mut c_void {
+    domain::raw_malloc(size)
+}
+
+unsafe extern "C" fn hook_raw_calloc(_: *mut c_void, n: usize, size: usize) -> *mut c_void {
+    domain::raw_calloc(n, size)
+}
+
+unsafe extern "C" fn hook_raw_realloc(
+    _: *mut c_void,
+    block: *mut c_void,
+    size: usize,
+) -> *mut c_void {
+    // SAFETY: CPython passes NULL or a live block of the domain.
+    unsafe { domain::raw_realloc(block, size) }
+}
+
+unsafe extern "C" fn hook_raw_free(_: *mut c_void, block: *mut c_void) {
+    // SAFETY: CPython passes NULL or a live block of the domain.
+    unsafe { domain::raw_free(block) }
+}
+
 const fn table<D: Domain>() -> OxAllocator {
     OxAllocator {
         ctx: ptr::null_mut(),
@@ -52,10 +76,10 @@ fn ours(domain: c_int) -> Option<OxAllocator> {
     match domain {
         OX_DOMAIN_RAW => Some(OxAllocator {
             ctx: ptr::null_mut(),
-            malloc: Some(OxMem_RawMalloc),
-            calloc: Some(OxMem_RawCalloc),
-            realloc: Some(OxMem_RawRealloc),
-            free: Some(OxMem_RawFree),
+            malloc: Some(hook_raw_malloc),
+            calloc: Some(hook_raw_calloc),
+            realloc: Some(hook_raw_realloc),
+            free: Some(hook_raw_free),
         }),
         OX_DOMAIN_MEM => Some(table::<Mem>()),
         OX_DOMAIN_OBJ => Some(table::<Obj>()),
@@ -65,24 +89,19 @@ fn ours(domain: c_int) -> Option<OxAllocator> {
 
 /// What is installed in a domain now.
 fn installed(domain: c_int) -> OxAllocator {
-    let mut now = OxAllocator {
-        ctx: ptr::null_mut(),
-        malloc: None,
-        calloc: None,
-        realloc: None,
-        free: None,
-    };
+    let mut now =
+        OxAllocator { ctx: ptr::null_mut(), malloc: None, calloc: None, realloc: None, free: None };
     python::get_allocator(domain, (&raw mut now).cast());
     now
 }
 
-fn same(a: &OxAllocator, b: &OxAllocator) -> bool {
-    a.malloc.map(|f| f as usize) == b.malloc.map(|f| f as usize)
-        && a.free.map(|f| f as usize) == b.free.map(|f| f as usize)
+/// What tells one allocator from another: the addresses of malloc and free.
+fn addresses(allocator: &OxAllocator) -> [usize; 2] {
+    [allocator.malloc.map_or(0, |f| f as usize), allocator.free.map_or(0, |f| f as usize)]
 }
 
 fn is_ours(domain: c_int) -> bool {
-    ours(domain).is_some_and(|ours| same(&installed(domain), &ours))
+    ours(domain).is_some_and(|ours| addresses(&installed(domain)) == addresses(&ours))
 }
 
 /// Fills `out` with the functions of a domain.
@@ -106,30 +125,27 @@ fn start() -> bool {
 
 // ---------------------------------------------------------------- installation
 
-/// What was done, for status().
+/// What was done, for `status`. Atomics and no lock, so that a fork in another
+/// thread cannot leave it half done; installations themselves never overlap
+/// (before initialisation there is one thread, later there is the GIL).
 struct Done {
-    code: c_int,
-    by: u32,
+    code: AtomicI32,
+    by: AtomicU32,
     /// Bit `1 << domain`: we installed there.
-    domains: u32,
+    domains: AtomicU32,
+    /// What was installed in MEM before us: its malloc and free.
+    before: [AtomicUsize; 2],
     /// PYTHONMALLOC as it was then.
-    pythonmalloc: [u8; 32],
-    pythonmalloc_length: usize,
-    /// What was installed before us in MEM.
-    before: Option<OxAllocator>,
+    pythonmalloc: OnceRef<'static, Vec<u8>>,
 }
 
-// SAFETY: the only pointers are functions and a context that is never followed.
-unsafe impl Send for Done {}
-
-static DONE: ForkLock<Done> = ForkLock::new(Done {
-    code: OX_NOT_INSTALLED,
-    by: 0,
-    domains: 0,
-    pythonmalloc: [0; 32],
-    pythonmalloc_length: 0,
-    before: None,
-});
+static DONE: Done = Done {
+    code: AtomicI32::new(OX_NOT_INSTALLED),
+    by: AtomicU32::new(0),
+    domains: AtomicU32::new(0),
+    before: [AtomicUsize::new(0), AtomicUsize::new(0)],
+    pythonmalloc: OnceRef::new(),
+};
 
 const BY_PRELOAD: u32 = 1;
 const BEFORE_INITIALIZATION: u32 = 2;
@@ -143,12 +159,10 @@ unsafe extern "C" {
 /// Installs what can be installed; the code says what was.
 pub fn install() -> c_int {
     let code = try_install();
-    let mut done = DONE.lock();
     // A refusal does not take back what is installed.
-    if done.domains == 0 || code >= 0 {
-        if code != OX_ALREADY {
-            done.code = code;
-        }
+    let refused = code < 0 && DONE.domains.load(Relaxed) != 0;
+    if !refused && code != OX_ALREADY {
+        DONE.code.store(code, Relaxed);
     }
     code
 }
@@ -227,36 +241,33 @@ fn set_hooks(mut wanted: u32, late: bool) -> c_int {
     if late && python::allocator_name().is_none() {
         wanted &= !(1 << OX_DOMAIN_RAW);
     }
-    let mut done = DONE.lock();
     for domain in OX_DOMAIN_RAW..=OX_DOMAIN_OBJ {
-        let (Some(mut ours), true) = (ours(domain), wanted >> domain & 1 == 1) else {
-            continue;
-        };
+        let (Some(mut ours), true) = (ours(domain), wanted >> domain & 1 == 1) else { continue };
         let before = installed(domain);
-        if same(&before, &ours) {
+        if addresses(&before) == addresses(&ours) {
             continue;
         }
-        if domain == OX_DOMAIN_MEM && done.before.is_none() {
-            done.before = Some(before);
-        }
-        if domain != OX_DOMAIN_RAW {
-            remember(domain, &before);
+        match domain {
+            OX_DOMAIN_MEM => remember(layout::MEM, &before),
+            OX_DOMAIN_OBJ => remember(layout::OBJ, &before),
+            _ => {}
         }
         python::set_allocator(domain, (&raw mut ours).cast());
-        done.domains |= 1 << domain;
+        DONE.domains.fetch_or(1 << domain, Relaxed);
     }
     // SAFETY: only the constructor writes it, before there are threads.
-    done.by = if unsafe { oxmalloc_in_constructor } != 0 {
+    let by = if unsafe { oxmalloc_in_constructor } != 0 {
         BY_PRELOAD
     } else if late {
         LATE
     } else {
         BEFORE_INITIALIZATION
     };
-    let value = os::environment(c"PYTHONMALLOC").unwrap_or(b"");
-    let length = value.len().min(done.pythonmalloc.len());
-    done.pythonmalloc[..length].copy_from_slice(&value[..length]);
-    done.pythonmalloc_length = length;
+    DONE.by.store(by, Relaxed);
+    if DONE.pythonmalloc.get().is_none() {
+        let value = os::environment(c"PYTHONMALLOC").unwrap_or(b"").to_vec();
+        let _ = DONE.pythonmalloc.set(Box::leak(Box::new(value)));
+    }
     if wanted >> OX_DOMAIN_OBJ & 1 == 0 {
         OX_WITHOUT_OBJ
     } else if wanted >> OX_DOMAIN_RAW & 1 == 0 {
@@ -267,32 +278,27 @@ fn set_hooks(mut wanted: u32, late: bool) -> c_int {
 }
 
 /// Blocks that are not ours go to what was installed the first time.
-fn remember(domain: c_int, before: &OxAllocator) {
-    static REMEMBERED: ForkLock<[bool; DOMAINS]> = ForkLock::new([false; DOMAINS]);
-    let index = if domain == OX_DOMAIN_MEM {
-        layout::MEM
-    } else {
-        layout::OBJ
-    };
-    let mut remembered = REMEMBERED.lock();
-    if let (Some(realloc), Some(free), false) = (before.realloc, before.free, remembered[index]) {
-        let previous = Box::new(PreviousAllocator {
-            ctx: before.ctx,
-            realloc,
-            free,
-        });
-        PREVIOUS[index].set(Box::leak(previous));
-        remembered[index] = true;
+fn remember(index: usize, before: &OxAllocator) {
+    let (Some(realloc), Some(free)) = (before.realloc, before.free) else { return };
+    if PREVIOUS[index].is_set() {
+        return;
+    }
+    let previous = Box::new(PreviousAllocator { ctx: before.ctx, realloc, free });
+    PREVIOUS[index].set(Box::leak(previous));
+    if index == layout::MEM {
+        for (to, from) in DONE.before.iter().zip(addresses(before)) {
+            to.store(from, Relaxed);
+        }
     }
 }
 
 /// Whether a function belongs to a second copy of this library.
 fn is_another_copys(allocator: &OxAllocator) -> bool {
-    let Some(function) = allocator.malloc else {
-        return false;
-    };
-    os::library_defines(function as *const c_void, c"Ox_Version")
-        .is_some_and(|theirs| theirs as usize != Ox_Version as *const () as usize)
+    let theirs = allocator.malloc.map(|function| function as *const c_void);
+    let mine = os::library_of(hook_raw_malloc as *const c_void);
+    theirs.is_some_and(|theirs| {
+        os::library_of(theirs) != mine && os::library_defines(theirs, c"Ox_Version")
+    })
 }
 
 // ---------------------------------------------------------------------- status
@@ -300,18 +306,13 @@ fn is_another_copys(allocator: &OxAllocator) -> bool {
 /// Whether the hooks are in force, and if not why.
 pub fn status() -> OxStatus {
     let mut line = Line::new();
-    let done = DONE.lock();
-    let (code, active_domains) = state(&done, &mut line);
+    let (code, active_domains) = state(&mut line);
     let mut status = OxStatus {
         size: size_of::<OxStatus>(),
         code,
         active_domains,
-        installed_by: done.by,
-        python_version: if python::is_here() {
-            python::version()
-        } else {
-            0
-        },
+        installed_by: DONE.by.load(Relaxed),
+        python_version: if python::is_here() { python::version() } else { 0 },
         text: [0; 160],
     };
     let room = status.text.len() - 1;
@@ -321,9 +322,10 @@ pub fn status() -> OxStatus {
     status
 }
 
-fn state(done: &Done, text: &mut Line) -> (c_int, u32) {
-    if done.domains == 0 {
-        let reason = match done.code {
+fn state(text: &mut Line) -> (c_int, u32) {
+    let (code, domains) = (DONE.code.load(Relaxed), DONE.domains.load(Relaxed));
+    if domains == 0 {
+        let reason = match code {
             OX_ERR_TRACEMALLOC => "tracemalloc was tracing; stop it before Ox_Install",
             OX_ERR_PYTHONMALLOC => "PYTHONMALLOC or dev mode chose an allocator; unset it",
             OX_ERR_NEEDS_GIL => "Ox_Install was called without the GIL",
@@ -335,41 +337,30 @@ fn state(done: &Done, text: &mut Line) -> (c_int, u32) {
             _ => "not installed; call Ox_Install, or preload the library",
         };
         let _ = write!(text, "inactive: {reason}");
-        return (done.code, 0);
+        return (code, 0);
     }
-    if is_replaced(done) {
-        let value = &done.pythonmalloc[..done.pythonmalloc_length];
-        let value = core::str::from_utf8(value).unwrap_or("?");
-        let _ = if !value.is_empty() {
-            write!(text, "inactive: PYTHONMALLOC={value}")
-        } else if has_debug_hooks() {
-            write!(
-                text,
-                "inactive: dev mode (-X dev or PYTHONDEVMODE) chose the debug allocator"
-            )
-        } else {
-            write!(
-                text,
-                "inactive: the interpreter was initialised again; call Ox_Install each time"
-            )
+    if is_replaced() {
+        let value = DONE.pythonmalloc.get().map_or(&b""[..], Vec::as_slice);
+        let _ = match core::str::from_utf8(value).unwrap_or("?") {
+            "" if has_debug_hooks() => {
+                write!(text, "inactive: dev mode (-X dev or PYTHONDEVMODE) chose the debug hooks")
+            }
+            "" => write!(text, "inactive: the interpreter was initialised again; call Ox_Install"),
+            value => write!(text, "inactive: PYTHONMALLOC={value:.80}"),
         };
         return (OX_ERR_PYTHONMALLOC, 0);
     }
     let _ = write!(text, "active");
-    (done.code, done.domains)
+    (code, domains)
 }
 
 /// Whether CPython put an allocator of its own in our place. One that it does
 /// not know is ours, or wraps ours as tracemalloc does.
-fn is_replaced(done: &Done) -> bool {
-    let now = installed(OX_DOMAIN_MEM);
-    if ours(OX_DOMAIN_MEM).is_some_and(|ours| same(&now, &ours)) {
+fn is_replaced() -> bool {
+    let now = addresses(&installed(OX_DOMAIN_MEM));
+    if is_ours(OX_DOMAIN_MEM) {
         return false;
     }
-    python::allocator_name().is_some() || done.before.is_some_and(|before| same(&now, &before))
-}
-
-/// Holds the lock across a fork.
-pub fn is_active() -> bool {
-    status().active_domains != 0
+    let before = [0, 1].map(|i: usize| DONE.before[i].load(Relaxed));
+    python::allocator_name().is_some() || now == before
 }

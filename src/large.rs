@@ -30,13 +30,8 @@ struct Entry {
 
 const ENTRIES: usize = 64;
 
-static CACHE: ForkLock<[Entry; ENTRIES]> = ForkLock::new(
-    [Entry {
-        address: 0,
-        bytes: 0,
-        freed: 0,
-    }; ENTRIES],
-);
+static CACHE: ForkLock<[Entry; ENTRIES]> =
+    ForkLock::new([Entry { address: 0, bytes: 0, freed: 0 }; ENTRIES]);
 
 fn slots_for(bytes: usize) -> usize {
     bytes.div_ceil(ARENA_SIZE)
@@ -60,16 +55,10 @@ pub fn allocate(domain: usize, size: usize) -> Option<Taken> {
 fn map(bytes: usize) -> Option<usize> {
     let slot = region::take(slots_for(bytes), bytes).or_else(|| {
         // Short of memory: what we keep for later comes first.
-        (decay(u64::MAX) > 0)
-            .then(|| region::take(slots_for(bytes), bytes))
-            .flatten()
+        (decay(u64::MAX) > 0).then(|| region::take(slots_for(bytes), bytes)).flatten()
     })?;
     let total = mapped_bytes() + LIVE.load(Relaxed) + bytes;
-    os::huge_pages(
-        slot.address(),
-        bytes,
-        bytes >= ARENA_SIZE && wants_huge_pages(total),
-    );
+    os::huge_pages(slot.address(), bytes, bytes >= ARENA_SIZE && wants_huge_pages(total));
     Some(slot.address())
 }
 
@@ -83,11 +72,7 @@ pub fn free(pool: PoolRef, address: usize) {
     }
     LIVE.fetch_sub(bytes, Relaxed);
     held(domain).subtract(bytes);
-    keep(Entry {
-        address,
-        bytes,
-        freed: os::now_ms(),
-    });
+    keep(Entry { address, bytes, freed: os::now_ms() });
 }
 
 /// Makes the block fit `size` bytes, where it is or by moving its pages.
@@ -133,10 +118,7 @@ fn shrink(pool: PoolRef, bytes: usize) -> usize {
     if have - bytes >= have / 8 && os::unmap(address + bytes, have - bytes) {
         let (keep, had) = (slots_for(bytes), slots_for(have));
         if had > keep {
-            region::let_go(
-                Slot::from_index(Slot::of(address).index() + keep as u32),
-                had - keep,
-            );
+            region::let_go(Slot::from_index(Slot::of(address).index() + keep as u32), had - keep);
         }
         count_given_back(have - bytes);
         account(pool, domain, have, bytes);
@@ -148,11 +130,7 @@ fn account(pool: PoolRef, domain: usize, have: usize, bytes: usize) {
     pool.set_size(bytes);
     let grown = bytes.wrapping_sub(have);
     LIVE.fetch_add(grown, Relaxed);
-    if bytes > have {
-        held(domain).add(grown)
-    } else {
-        held(domain).subtract(have - bytes)
-    }
+    if bytes > have { held(domain).add(grown) } else { held(domain).subtract(have - bytes) }
 }
 
 /// The smallest cached mapping that holds `bytes` without wasting a quarter.
@@ -191,11 +169,7 @@ fn try_keep(new: Entry, limit: usize) -> Result<(), Entry> {
         CACHED.store(used + new.bytes, Relaxed);
         return Ok(());
     }
-    match cache
-        .iter_mut()
-        .filter(|e| e.bytes > 0)
-        .min_by_key(|e| e.freed)
-    {
+    match cache.iter_mut().filter(|e| e.bytes > 0).min_by_key(|e| e.freed) {
         Some(oldest) => {
             let leaving = *oldest;
             oldest.bytes = 0;

@@ -57,10 +57,7 @@ pub const TABLE: &[Choice] = &[
     },
     Choice {
         name: c"OXMALLOC_PURGE_DELAY_MS",
-        kind: Kind::Number {
-            least: 0,
-            most: 3_600_000,
-        },
+        kind: Kind::Number { least: 0, most: 3_600_000 },
         default: 500,
         unit: "ms",
         help: "how long freed memory is kept before it is given back to the system",
@@ -74,20 +71,14 @@ pub const TABLE: &[Choice] = &[
     },
     Choice {
         name: c"OXMALLOC_HUGE_PAGES_FROM_MIB",
-        kind: Kind::Number {
-            least: 0,
-            most: 1 << 20,
-        },
+        kind: Kind::Number { least: 0, most: 1 << 20 },
         default: 64,
         unit: "MiB",
         help: "mapped memory from which OXMALLOC_HUGE_PAGES=auto asks for huge pages",
     },
     Choice {
         name: c"OXMALLOC_LARGE_CACHE_MIB",
-        kind: Kind::Number {
-            least: 0,
-            most: 1 << 20,
-        },
+        kind: Kind::Number { least: 0, most: 1 << 20 },
         default: 32,
         unit: "MiB",
         help: "freed blocks of more than 1 MiB that are kept for reuse",
@@ -137,22 +128,16 @@ fn parse(kind: &Kind, text: &[u8]) -> Option<usize> {
     match kind {
         Kind::Flag => {
             let is = |words: &[&str]| words.iter().any(|word| text.eq_ignore_ascii_case(word));
-            match (
-                is(&["", "0", "no", "off", "false"]),
-                is(&["1", "yes", "on", "true"]),
-            ) {
+            match (is(&["", "0", "no", "off", "false"]), is(&["1", "yes", "on", "true"])) {
                 (true, _) => Some(0),
                 (_, true) => Some(1),
                 _ => None,
             }
         }
-        Kind::Number { least, most } => text
-            .parse()
-            .ok()
-            .filter(|value| (*least..=*most).contains(value)),
-        Kind::Word(words) => words
-            .iter()
-            .position(|word| text.eq_ignore_ascii_case(word)),
+        Kind::Number { least, most } => {
+            text.parse().ok().filter(|value| (*least..=*most).contains(value))
+        }
+        Kind::Word(words) => words.iter().position(|word| text.eq_ignore_ascii_case(word)),
     }
 }
 
@@ -160,10 +145,7 @@ fn say_bad_value(choice: &Choice, text: &[u8]) {
     let mut line = os::Line::new();
     let name = choice.name.to_str().unwrap_or("");
     let shown = core::str::from_utf8(text).unwrap_or("?");
-    let _ = write!(
-        line,
-        "oxmalloc: {name}={shown:.40} is not understood and was ignored: use "
-    );
+    let _ = write!(line, "oxmalloc: {name}={shown:.40} is not understood and was ignored: use ");
     let _ = match &choice.kind {
         Kind::Flag => write!(line, "0 or 1"),
         Kind::Number { least, most } => {
@@ -194,18 +176,13 @@ fn say_unknown(name: &[u8]) {
     let mut line = os::Line::new();
     let shown = core::str::from_utf8(name).unwrap_or("OXMALLOC_?");
     let near = core::str::from_utf8(near).unwrap_or("");
-    let _ = write!(
-        line,
-        "oxmalloc: unknown option {shown:.60} was ignored: did you mean {near}?"
-    );
+    let _ = write!(line, "oxmalloc: unknown option {shown:.60} was ignored: did you mean {near}?");
     line.print_to_stderr();
 }
 
 /// The candidate with the fewest edits.
 fn nearest<'a>(text: &[u8], candidates: impl Iterator<Item = &'a [u8]>) -> &'a [u8] {
-    candidates
-        .min_by_key(|candidate| edits(text, candidate))
-        .unwrap_or(b"")
+    candidates.min_by_key(|candidate| edits(text, candidate)).unwrap_or(b"")
 }
 
 /// Levenshtein's distance, of the first 64 bytes.
@@ -244,19 +221,13 @@ mod tests {
     fn the_nearest_name_is_found() {
         let names = || TABLE.iter().map(|c| c.name.to_bytes());
         assert_eq!(nearest(b"OXMALLOC_STAT", names()), b"OXMALLOC_STATS");
-        assert_eq!(
-            nearest(b"OXMALLOC_PURGE_DELAY", names()),
-            b"OXMALLOC_PURGE_DELAY_MS"
-        );
+        assert_eq!(nearest(b"OXMALLOC_PURGE_DELAY", names()), b"OXMALLOC_PURGE_DELAY_MS");
     }
 
     #[test]
     fn the_table_is_in_the_order_of_the_names() {
         assert_eq!(TABLE[Option_::Stats as usize].name, c"OXMALLOC_STATS");
-        assert_eq!(
-            TABLE[Option_::LargeCacheMib as usize].name,
-            c"OXMALLOC_LARGE_CACHE_MIB"
-        );
+        assert_eq!(TABLE[Option_::LargeCacheMib as usize].name, c"OXMALLOC_LARGE_CACHE_MIB");
         assert_eq!(TABLE.len(), Option_::LargeCacheMib as usize + 1);
     }
 }

@@ -35,7 +35,7 @@ use crate::region::{self, RECORD};
 use crate::size_class::SizeClass;
 use core::cell::Cell;
 use core::ops::Deref;
-use core::sync::atomic::{AtomicPtr, AtomicU8, AtomicUsize, Ordering::Relaxed};
+use core::sync::atomic::{AtomicU8, AtomicUsize, Ordering::Relaxed};
 
 /// A heap, to those who only compare: 0 is nobody.
 pub type HeapId = usize;
@@ -88,7 +88,7 @@ pub struct Pool {
     /// Blocks freed by threads that do not own the heap.
     pub remote: remote::List,
     /// The next pool with such blocks.
-    pub pending_next: AtomicPtr<Pool>,
+    pub pending_next: AtomicUsize,
     /// Neighbours among the sparse pools, and when it became one.
     pub sparse_next: Cell<Option<PoolRef>>,
     pub sparse_previous: Cell<Option<PoolRef>>,
@@ -138,19 +138,15 @@ impl Held {
 
 /// What a domain (layout::MEM, layout::OBJ) holds.
 pub fn held(domain: usize) -> &'static Held {
-    static HELD: [Held; DOMAINS] = [const {
-        Held {
-            now: AtomicUsize::new(0),
-            peak: AtomicUsize::new(0),
-        }
-    }; DOMAINS];
+    static HELD: [Held; DOMAINS] =
+        [const { Held { now: AtomicUsize::new(0), peak: AtomicUsize::new(0) } }; DOMAINS];
     &HELD[domain]
 }
 
 /// What a free did.
 pub enum Pushed {
     Done,
-    /// The count reached the floor (or fell below).
+    /// The count reached the floor.
     AtFloor,
     /// The block is the head of the free list already.
     DoubleFree,
@@ -187,7 +183,7 @@ impl Pool {
             domain: AtomicU8::new(0),
             state: AtomicU8::new(State::Vacant as u8),
             remote: remote::List::new(),
-            pending_next: AtomicPtr::new(core::ptr::null_mut()),
+            pending_next: AtomicUsize::new(0),
             sparse_next: Cell::new(None),
             sparse_previous: Cell::new(None),
             sparse_since: Cell::new(0),
@@ -249,10 +245,7 @@ impl Pool {
 
     /// Untouched blocks: never used, or on pages given back.
     pub fn untouched(&self) -> usize {
-        let fresh = self
-            .untouched_end
-            .get()
-            .saturating_sub(self.untouched.get()) as usize;
+        let fresh = self.untouched_end.get().saturating_sub(self.untouched.get()) as usize;
         let mut given_back = 0;
         let mut pages = self.purged.get();
         while pages != 0 {
@@ -334,9 +327,7 @@ impl Pool {
     /// the same block at the same time.
     pub fn close(&self, was: State) -> bool {
         self.owner.store(0);
-        self.state
-            .compare_exchange(was as u8, State::Vacant as u8, Relaxed, Relaxed)
-            .is_ok()
+        self.state.compare_exchange(was as u8, State::Vacant as u8, Relaxed, Relaxed).is_ok()
     }
 
     /// The lowest run of bits of `pages`, and the blocks that overlap it.
@@ -347,9 +338,7 @@ impl Pool {
         let run = (u16::MAX >> (MAX_PAGES_PER_POOL - length)) << start;
         let (size, first) = (self.class().block_size(), self.first.get() as usize);
         let low = (start * page).saturating_sub(first) / size;
-        let high = ((start + length) * page)
-            .saturating_sub(first)
-            .div_ceil(size);
+        let high = ((start + length) * page).saturating_sub(first).div_ceil(size);
         (run, low, high.min(self.capacity()))
     }
 }
@@ -413,15 +402,10 @@ impl Owned {
         self.free.set(block);
         // SAFETY: Owned: nobody else writes to the first line.
         let count = unsafe {
-            let count = self.count.read() - 1;
-            self.count.write(count);
-            count
+            self.count.write(self.count.read() - 1);
+            self.count.read()
         };
-        if count <= 0 {
-            Pushed::AtFloor
-        } else {
-            Pushed::Done
-        }
+        if count == 0 { Pushed::AtFloor } else { Pushed::Done }
     }
 
     /// Whether the free list is at its end; ends the process when it leads
@@ -450,9 +434,7 @@ impl Owned {
         }
         let size = self.class().block_size();
         let start = self.untouched.get() as usize;
-        let more = (4096 / size)
-            .max(1)
-            .min(self.untouched_end.get() as usize - start);
+        let more = (4096 / size).max(1).min(self.untouched_end.get() as usize - start);
         self.untouched.set((start + more) as u16);
         // Ascending links, ending where the list began.
         let mut block = self.block(start + more - 1);
@@ -592,10 +574,7 @@ impl Owned {
                 count += i32::from(set.add(index));
             }
         };
-        add_range(
-            self.untouched.get() as usize,
-            self.untouched_end.get() as usize,
-        );
+        add_range(self.untouched.get() as usize, self.untouched_end.get() as usize);
         let mut pages = self.purged.get();
         while pages != 0 {
             let (run, low, high) = self.lowest_purged_run(pages);

@@ -21,11 +21,7 @@ struct Symbol {
 impl Symbol {
     const fn new(name: &'static CStr) -> Symbol {
         let address = AtomicPtr::new(core::ptr::null_mut());
-        Symbol {
-            name,
-            address,
-            looked: AtomicBool::new(false),
-        }
+        Symbol { name, address, looked: AtomicBool::new(false) }
     }
 
     fn get(&self) -> Option<*mut c_void> {
@@ -205,7 +201,7 @@ pub fn gil_serialises() -> bool {
 /// GIL, and unlinked after its last call; so this, read while attached, says
 /// that nobody runs under another GIL.
 fn is_alone() -> bool {
-    if !current_thread_state().is_some_and(|state| !state.is_null()) {
+    if current_thread_state().is_none_or(|state| state.is_null()) {
         return false;
     }
     let head = call!(INTERPRETER_HEAD as fn() -> *mut c_void,);

@@ -62,13 +62,8 @@ static WINDOW: Window = Window {
 pub fn record_of(address: usize) -> Option<NonNull<u8>> {
     // SAFETY: written before any address of the window was handed out, but for
     // `bytes`, of which an older value is good for every older address.
-    let (base, bytes, records) = unsafe {
-        (
-            WINDOW.base.read(),
-            WINDOW.bytes.read(),
-            WINDOW.records.read(),
-        )
-    };
+    let (base, bytes, records) =
+        unsafe { (WINDOW.base.read(), WINDOW.bytes.read(), WINDOW.records.read()) };
     let offset = address.wrapping_sub(base);
     if offset >= bytes {
         return None;
@@ -145,11 +140,8 @@ struct Region {
     limit: usize,
 }
 
-static REGION: ForkLock<Region> = ForkLock::new(Region {
-    busy: [0; MAX_SLOTS / 64],
-    lowest: 0,
-    limit: 0,
-});
+static REGION: ForkLock<Region> =
+    ForkLock::new(Region { busy: [0; MAX_SLOTS / 64], lowest: 0, limit: 0 });
 
 /// Chooses the window. False when no place can be found; may be tried again.
 pub fn start() -> bool {
@@ -223,9 +215,7 @@ impl Region {
             (192 * GIB, 64 * GIB / ARENA_SIZE),
             (96 * GIB, 32 * GIB / ARENA_SIZE),
         ];
-        candidates
-            .into_iter()
-            .any(|(plan, limit)| self.try_window(plan, limit))
+        candidates.into_iter().any(|(plan, limit)| self.try_window(plan, limit))
     }
 
     fn try_window(&mut self, plan: usize, limit: usize) -> bool {
@@ -252,19 +242,14 @@ impl Region {
         }
         // Whole pages of slot records, whatever the page size.
         let step = STEP.max(os::page_size() / SLOT_RECORD);
-        let want = slots
-            .next_multiple_of(step)
-            .min(self.limit.next_multiple_of(step));
+        let want = slots.next_multiple_of(step).min(self.limit.next_multiple_of(step));
         if slots > want {
             return false;
         }
         let pool_record_bytes = POOLS_PER_ARENA * RECORD;
         let records = WINDOW.records.load() + have * pool_record_bytes;
         let slot_records = WINDOW.slot_records.load() + have * SLOT_RECORD;
-        let (bytes, slot_bytes) = (
-            (want - have) * pool_record_bytes,
-            (want - have) * SLOT_RECORD,
-        );
+        let (bytes, slot_bytes) = ((want - have) * pool_record_bytes, (want - have) * SLOT_RECORD);
         if !os::map_at(records, bytes) {
             return false;
         }

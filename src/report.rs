@@ -1,6 +1,6 @@
 //! The summary that OXMALLOC_STATS=1 prints when the process exits.
 
-use crate::abi::{OX_DOMAIN_MEM, OX_DOMAIN_OBJ, OX_DOMAIN_RAW};
+use crate::interface::{OX_DOMAIN_MEM, OX_DOMAIN_OBJ, OX_DOMAIN_RAW};
 use crate::options::{self, Option_};
 use crate::os::{self, Line};
 use crate::{install, stats};
@@ -19,61 +19,25 @@ extern "C" fn print() {
     let t = stats::totals();
     row("version", format_args!("{}", env!("CARGO_PKG_VERSION")));
     row("pid", format_args!("{}", os::process_id()));
-    let domains = [
-        (OX_DOMAIN_RAW, "raw"),
-        (OX_DOMAIN_MEM, "mem"),
-        (OX_DOMAIN_OBJ, "obj"),
-    ];
+    let domains = [(OX_DOMAIN_RAW, "raw"), (OX_DOMAIN_MEM, "mem"), (OX_DOMAIN_OBJ, "obj")];
     let mut names = Line::new();
-    for (_, name) in domains
-        .iter()
-        .filter(|(d, _)| status.active_domains >> d & 1 == 1)
-    {
-        let comma = if names.as_bytes().is_empty() {
-            ""
-        } else {
-            ", "
-        };
+    for (_, name) in domains.iter().filter(|(d, _)| status.active_domains >> d & 1 == 1) {
+        let comma = if names.as_bytes().is_empty() { "" } else { ", " };
         let _ = write!(names, "{comma}{name}");
     }
     if status.active_domains == 0 {
         // SAFETY: the text ends with a NUL.
         let text = unsafe { CStr::from_ptr(status.text.as_ptr()) };
-        return row(
-            "status",
-            format_args!("{}", text.to_str().unwrap_or("inactive")),
-        );
+        return row("status", format_args!("{}", text.to_str().unwrap_or("inactive")));
     }
-    row(
-        "active in",
-        format_args!("{}", core::str::from_utf8(names.as_bytes()).unwrap_or("")),
-    );
+    row("active in", format_args!("{}", core::str::from_utf8(names.as_bytes()).unwrap_or("")));
     let live = [t.mem.live_bytes, t.obj.live_bytes];
-    row_of_bytes(
-        "live",
-        live[0] + live[1],
-        format_args!("mem {}, obj {}", live[0], live[1]),
-    );
+    row_of_bytes("live", live[0] + live[1], format_args!("mem {}, obj {}", live[0], live[1]));
     let peak = [t.mem.peak_bytes, t.obj.peak_bytes];
-    row_of_bytes(
-        "peak",
-        peak[0] + peak[1],
-        format_args!("mem {}, obj {}", peak[0], peak[1]),
-    );
-    row_of_bytes(
-        "resident",
-        t.resident_bytes,
-        format_args!("of {} mapped", t.mapped_bytes),
-    );
-    row_of_bytes(
-        "given back",
-        t.given_back_bytes,
-        format_args!("{} times", t.given_back_calls),
-    );
-    row(
-        "arenas",
-        format_args!("{:>14}  at most {}", t.arenas, t.arenas_peak),
-    );
+    row_of_bytes("peak", peak[0] + peak[1], format_args!("mem {}, obj {}", peak[0], peak[1]));
+    row_of_bytes("resident", t.resident_bytes, format_args!("of {} mapped", t.mapped_bytes));
+    row_of_bytes("given back", t.given_back_bytes, format_args!("{} times", t.given_back_calls));
+    row("arenas", format_args!("{:>14}  at most {}", t.arenas, t.arenas_peak));
     let pools = t.pools_used + t.pools_full + t.pools_empty;
     row(
         "pools",
@@ -83,10 +47,7 @@ extern "C" fn print() {
         ),
     );
     row("spans", format_args!("{:>14}", t.spans));
-    row(
-        "large",
-        format_args!("{:>14}  {} bytes", t.large_blocks, t.large_bytes),
-    );
+    row("large", format_args!("{:>14}  {} bytes", t.large_blocks, t.large_bytes));
 }
 
 fn row(name: &str, value: Arguments) {

@@ -29,8 +29,8 @@ impl SizeClass {
         Some(SizeClass(unsafe { *CLASS_OF.get_unchecked(size) }))
     }
 
-    /// Every class, smallest first.
-    pub fn all() -> impl Iterator<Item = SizeClass> {
+    #[cfg(test)]
+    fn all() -> impl Iterator<Item = SizeClass> {
         (0..COUNT as u8).map(SizeClass)
     }
 

@@ -3,7 +3,7 @@
 //! A JSON library would allocate, and a snapshot is wanted most when there is
 //! nothing left; what is written here are numbers and fixed words only.
 
-use crate::abi::{
+use crate::interface::{
     OX_DOMAIN_MEM, OX_POOL_EMPTY, OX_POOL_FULL, OX_POOL_LARGE, OX_POOL_SPAN, OX_POOL_USED,
     OxDomainStats,
 };
@@ -47,12 +47,7 @@ impl Write for Sink {
 
 /// Writes the snapshot; 0, or the errno of the write that failed.
 pub fn write(fd: i32) -> i32 {
-    let mut sink = Sink {
-        fd,
-        bytes: [0; 4096],
-        length: 0,
-        error: 0,
-    };
+    let mut sink = Sink { fd, bytes: [0; 4096], length: 0, error: 0 };
     match write_all(&mut sink).and_then(|()| sink.flush()) {
         Ok(()) => 0,
         Err(_) => sink.error,
@@ -117,11 +112,7 @@ fn write_all(to: &mut Sink) -> fmt::Result {
                 OX_POOL_LARGE => "large",
                 _ => "unknown",
             };
-            let domain = if p.domain == OX_DOMAIN_MEM as u32 {
-                "mem"
-            } else {
-                "obj"
-            };
+            let domain = if p.domain == OX_DOMAIN_MEM as u32 { "mem" } else { "obj" };
             answer.set(write!(
                 to,
                 "{separator}\n{{\"address\":{},\"bytes\":{},\"domain\":\"{domain}\",\

@@ -24,10 +24,7 @@ pub fn open(run: Run, domain: usize, size: usize) -> Taken {
     if let Some(pool) = pool::of(run.address) {
         pool.open_single(State::Span, run.address, domain, bytes);
     }
-    Taken {
-        address: run.address,
-        zeroed: run.zeroed,
-    }
+    Taken { address: run.address, zeroed: run.zeroed }
 }
 
 /// How many pools a block of `size` bytes takes.

@@ -4,11 +4,11 @@
 //! they can be read at any time. While other threads allocate the result is a
 //! close snapshot, not a consistent one.
 
-use crate::abi::{
+use crate::heap::{life, slow};
+use crate::interface::{
     OX_DOMAIN_MEM, OX_POOL_EMPTY, OX_POOL_FULL, OX_POOL_LARGE, OX_POOL_SPAN, OX_POOL_USED,
     OxArenaInfo, OxDomainStats, OxPoolInfo, OxStats,
 };
-use crate::heap::{life, slow};
 use crate::layout::{self, ARENA_SIZE, DOMAINS, POOL_SIZE, POOLS_PER_ARENA};
 use crate::pool::{self, PoolRef, State, held};
 use crate::region::{self, Slot};
@@ -44,16 +44,9 @@ pub fn visit_pools(mut visit: impl FnMut(&OxPoolInfo) -> i32) -> i32 {
 }
 
 fn each_pool(mut visit: impl FnMut(PoolRef) -> i32) -> i32 {
-    for slot in (0..region::slots())
-        .map(Slot::from_index)
-        .filter(|slot| slot.is_ours())
-    {
+    for slot in (0..region::slots()).map(Slot::from_index).filter(|slot| slot.is_ours()) {
         // A large block has one record, at its first address.
-        let records = if arena::view(slot).is_some() {
-            POOLS_PER_ARENA
-        } else {
-            1
-        };
+        let records = if arena::view(slot).is_some() { POOLS_PER_ARENA } else { 1 };
         for index in 0..records {
             if let Some(pool) = pool::of(slot.address() + index * POOL_SIZE) {
                 let answer = visit(pool);
@@ -72,11 +65,7 @@ fn info(pool: PoolRef) -> Option<OxPoolInfo> {
     let block_bytes = pool.block_size();
     let capacity = if single { 1 } else { pool.capacity() };
     let live = pool.live().clamp(0, capacity as i32) as usize;
-    let untouched = if single {
-        0
-    } else {
-        pool.untouched().min(capacity - live)
-    };
+    let untouched = if single { 0 } else { pool.untouched().min(capacity - live) };
     Some(OxPoolInfo {
         size: size_of::<OxPoolInfo>(),
         address: pool.base(),

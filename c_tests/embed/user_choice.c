@@ -27,17 +27,8 @@ static void check_inactive(const char *expected)
     PyObject_Free(obj);
 }
 
-/* In a process of its own: CPython itself does not survive it when a second
- * interpreter of a process has another allocator than the first. */
-static void cycle(const char *variable, const char *value, const char *expected)
+static int with_choice(const char *expected)
 {
-    int how;
-    pid_t pid = fork();
-    if (pid != 0) {
-        CHECK(waitpid(pid, &how, 0) == pid && how == 0, "%s: wait status %#x", expected, (unsigned)how);
-        return;
-    }
-    setenv(variable, value, 1);
     initialize(install_before, expected);
     check_inactive(expected);
     int code = Ox_Install();
@@ -45,14 +36,30 @@ static void cycle(const char *variable, const char *value, const char *expected)
     check_inactive(expected);
     run(WORK "work(50)\n");
     CHECK(Py_FinalizeEx() == 0, "Py_FinalizeEx");
-    exit(0);
+    return 0;
 }
 
-int main(void)
+/* Runs this program again, with the variable set from its start. */
+static void choose(char *program, const char *variable, const char *value, const char *expected)
 {
-    cycle("PYTHONMALLOC", "debug", "PYTHONMALLOC=debug");
-    cycle("PYTHONMALLOC", "malloc", "PYTHONMALLOC=malloc");
-    cycle("PYTHONDEVMODE", "1", "PYTHONDEVMODE");
+    int how;
+    pid_t pid = fork();
+    if (pid == 0) {
+        setenv(variable, value, 1);
+        execl(program, program, expected, (char *)NULL);
+        _exit(127);
+    }
+    CHECK(waitpid(pid, &how, 0) == pid && how == 0, "%s: wait status %#x", expected, (unsigned)how);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc > 1) {
+        return with_choice(argv[1]);
+    }
+    choose(argv[0], "PYTHONMALLOC", "debug", "PYTHONMALLOC=debug");
+    choose(argv[0], "PYTHONMALLOC", "malloc", "PYTHONMALLOC=malloc");
+    choose(argv[0], "PYTHONDEVMODE", "1", "PYTHONDEVMODE");
     puts("PYTHONMALLOC and PYTHONDEVMODE are respected, and named");
     return 0;
 }

@@ -48,11 +48,8 @@ struct Heaps {
     interpreter_lost: bool,
 }
 
-static HEAPS: ForkLock<Heaps> = ForkLock::new(Heaps {
-    all: None,
-    interpreter: None,
-    interpreter_lost: false,
-});
+static HEAPS: ForkLock<Heaps> =
+    ForkLock::new(Heaps { all: None, interpreter: None, interpreter_lost: false });
 
 /// Serves threads past their exit handlers.
 static FALLBACK: ForkLock<Option<&'static Heap>> = ForkLock::new(None);
@@ -307,10 +304,7 @@ fn with_existing_fallback(with: impl FnOnce(&Heap)) -> Option<()> {
 /// How many heaps there are, and how many nobody owns.
 pub fn count() -> (usize, usize) {
     let heaps = HEAPS.lock();
-    (
-        all(heaps.all).count(),
-        all(heaps.all).filter(|heap| !heap.is_owned()).count(),
-    )
+    (all(heaps.all).count(), all(heaps.all).filter(|heap| !heap.is_owned()).count())
 }
 
 /// Checks every heap that the calling thread may touch: panics, or ends the

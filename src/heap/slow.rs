@@ -12,7 +12,7 @@ use crate::span::Taken;
 use crate::{arena, large, os, region, span};
 use core::ffi::c_void;
 use core::ptr;
-use core::sync::atomic::{AtomicUsize, Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
+use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 /// Blocks freed by threads that did not own their heap, once collected.
 pub static REMOTE_FREES: AtomicUsize = AtomicUsize::new(0);
@@ -102,9 +102,7 @@ fn free_into_pool<W: Word>(pool: PoolRef, address: usize) {
     // The owner's identity first: once pushed, the block may be taken again.
     let owner = pool.owner();
     // SAFETY: the block was given up; its first word is ours for the link.
-    let first = pool
-        .remote
-        .push(address, |next| unsafe { *(address as *mut usize) = next });
+    let first = pool.remote.push(address, |next| unsafe { *(address as *mut usize) = next });
     if first {
         // SAFETY: heaps live for ever, and a pool with live blocks (this one
         // counts as live until it is collected) keeps its owner.
@@ -128,11 +126,7 @@ pub fn double_free() -> ! {
 
 /// The floor of a pool that malloc uses: where it counts as sparse.
 fn sparse_floor(pool: Owned) -> i32 {
-    if os::page_size() < POOL_SIZE {
-        pool.capacity() as i32 / 2
-    } else {
-        0
-    }
+    if os::page_size() < POOL_SIZE { pool.capacity() as i32 / 2 } else { 0 }
 }
 
 impl Heap {
@@ -198,10 +192,7 @@ impl Heap {
         if pool.live() > 0 {
             self.note_sparse(pool);
             pool.set_floor(0);
-        } else if self
-            .head(pool.domain(), pool.class())
-            .is_some_and(|h| ptr::eq(&*h, &*pool))
-        {
+        } else if self.head(pool.domain(), pool.class()).is_some_and(|h| ptr::eq(&*h, &*pool)) {
             // Kept for the next block: a floor below zero is not reached again
             // unless more is freed than was allocated.
             pool.set_floor(-1);
@@ -224,31 +215,17 @@ impl Heap {
 
     /// Tells the owner that a pool has blocks in its remote list.
     fn announce(&self, pool: PoolRef) {
-        let this = pool as *const Pool as *mut Pool;
-        let mut head = self.pending.load(Relaxed);
-        loop {
-            pool.pending_next.store(head, Relaxed);
-            // Release: the owner sees pending_next.
-            match self
-                .pending
-                .compare_exchange_weak(head, this, Release, Relaxed)
-            {
-                Ok(_) => return,
-                Err(now) => head = now,
-            }
-        }
+        let address = ptr::from_ref(pool) as usize;
+        self.pending.push(address, |next| pool.pending_next.store(next, Relaxed));
     }
 
     /// Takes in what other threads freed; true when there was something.
     pub(super) fn collect(&self) -> bool {
-        if self.pending.load(Relaxed).is_null() {
-            return false;
-        }
-        let mut at = self.pending.swap(ptr::null_mut(), Acquire);
+        let mut at = self.pending.take();
         let mut total = 0;
-        while !at.is_null() {
+        while at != 0 {
             // SAFETY: pool headers live for ever.
-            let pool: PoolRef = unsafe { &*at };
+            let pool: PoolRef = unsafe { &*(at as *const Pool) };
             // The link first: once the list is taken, the next free may
             // announce the pool anew.
             at = pool.pending_next.load(Relaxed);

@@ -124,11 +124,7 @@ pub fn give_back(address: usize, bytes: usize) -> bool {
 
 /// Asks for huge pages in a range, or refuses them.
 pub fn huge_pages(address: usize, bytes: usize, wanted: bool) {
-    let advice = if wanted {
-        libc::MADV_HUGEPAGE
-    } else {
-        libc::MADV_NOHUGEPAGE
-    };
+    let advice = if wanted { libc::MADV_HUGEPAGE } else { libc::MADV_NOHUGEPAGE };
     advise(address, bytes, advice);
 }
 
@@ -145,11 +141,7 @@ pub fn resident(address: usize, bytes: usize) -> usize {
         let answer =
             unsafe { libc::mincore((address + offset) as *mut c_void, part, seen.as_mut_ptr()) };
         if answer == 0 {
-            total += seen[..part.div_ceil(page)]
-                .iter()
-                .filter(|b| **b & 1 == 1)
-                .count()
-                * page;
+            total += seen[..part.div_ceil(page)].iter().filter(|b| **b & 1 == 1).count() * page;
         }
         offset += part;
     }
@@ -160,10 +152,7 @@ pub fn resident(address: usize, bytes: usize) -> usize {
 /// cheap: no system call.
 pub fn now_ms() -> u64 {
     let _errno = KeepErrno::new();
-    let mut time = libc::timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: the clock exists on every supported kernel; `time` is ours.
     unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC_COARSE, &mut time) };
     time.tv_sec as u64 * 1000 + time.tv_nsec as u64 / 1_000_000
@@ -174,11 +163,7 @@ pub fn random_bits() -> usize {
     // SAFETY: AT_RANDOM is the address of 16 bytes, or 0.
     unsafe {
         let bytes = libc::getauxval(libc::AT_RANDOM) as *const u8;
-        if bytes.is_null() {
-            0
-        } else {
-            ptr::read_unaligned(bytes.add(8).cast::<usize>())
-        }
+        if bytes.is_null() { 0 } else { ptr::read_unaligned(bytes.add(8).cast::<usize>()) }
     }
 }
 
@@ -289,10 +274,7 @@ pub struct Line {
 impl Line {
     #[allow(clippy::new_without_default)]
     pub fn new() -> Self {
-        Line {
-            bytes: [0; 512],
-            length: 0,
-        }
+        Line { bytes: [0; 512], length: 0 }
     }
 
     pub fn as_bytes(&self) -> &[u8] {
@@ -317,23 +299,35 @@ impl core::fmt::Write for Line {
     }
 }
 
-/// In the library that `function` belongs to: what `name` is defined as.
-pub fn library_defines(function: *const c_void, name: &core::ffi::CStr) -> Option<*mut c_void> {
-    let _errno = KeepErrno::new();
-    // SAFETY: dladdr fills `info` when it knows the address; the handle of a
-    // library that is loaded already stays valid, because it is not unloaded.
+fn information(function: *const c_void) -> Option<libc::Dl_info> {
+    // SAFETY: dladdr fills `info` when it knows the address; zero is valid.
     unsafe {
         let mut info: libc::Dl_info = core::mem::zeroed();
-        if libc::dladdr(function, &mut info) == 0 || info.dli_fname.is_null() {
-            return None;
-        }
+        (libc::dladdr(function, &mut info) != 0).then_some(info)
+    }
+}
+
+/// Where the library that `function` belongs to is loaded.
+pub fn library_of(function: *const c_void) -> Option<usize> {
+    information(function).map(|info| info.dli_fbase as usize)
+}
+
+/// Whether the library that `function` belongs to defines `name`.
+pub fn library_defines(function: *const c_void, name: &core::ffi::CStr) -> bool {
+    let _errno = KeepErrno::new();
+    let Some(info) = information(function).filter(|info| !info.dli_fname.is_null()) else {
+        return false;
+    };
+    // SAFETY: RTLD_NOLOAD: a handle only to what is loaded already, and stays.
+    unsafe {
         let handle = libc::dlopen(info.dli_fname, libc::RTLD_LAZY | libc::RTLD_NOLOAD);
         if handle.is_null() {
-            return None;
+            return false;
         }
+        // A name is also found in the libraries that this one depends on.
         let address = libc::dlsym(handle, name.as_ptr());
         libc::dlclose(handle);
-        (!address.is_null()).then_some(address)
+        !address.is_null() && library_of(address) == Some(info.dli_fbase as usize)
     }
 }
 

@@ -1,8 +1,9 @@
-//! Blocks of a pool that were freed by threads that do not own its heap.
+//! The list by which threads hand things to the owner of a heap: the blocks of
+//! a pool that others freed, and the pools that have such blocks.
 //!
-//! A LIFO list with many pushers and one taker, who takes all of it in one
-//! swap: so there is no pop, and no ABA problem. The link of a block is
-//! written by a closure, because the blocks are raw memory and the model
+//! LIFO, with many pushers and one taker at a time, who takes all of it in one
+//! swap: so there is no pop, and no ABA problem. The link of an element is
+//! written by a closure, because the elements are raw memory and the model
 //! checker (tests/loom.rs) has no raw memory.
 
 #[cfg(not(loom))]
@@ -35,10 +36,7 @@ impl List {
             link(head);
             // Release: the taker sees the link, and all that this thread did
             // with the block before.
-            match self
-                .0
-                .compare_exchange_weak(head, element, Release, Relaxed)
-            {
+            match self.0.compare_exchange_weak(head, element, Release, Relaxed) {
                 Ok(_) => return head == 0,
                 Err(now) => head = now,
             }
@@ -47,11 +45,7 @@ impl List {
 
     /// Takes all; 0 when there is nothing.
     pub fn take(&self) -> usize {
-        if self.is_empty() {
-            0
-        } else {
-            self.0.swap(0, Acquire)
-        }
+        if self.is_empty() { 0 } else { self.0.swap(0, Acquire) }
     }
 
     pub fn is_empty(&self) -> bool {

@@ -114,6 +114,7 @@ def backtrace(pid):
     if not shutil.which("gdb"):
         return "process %d: install gdb to see where it stands" % pid
     shown = subprocess.run(
-        ["gdb", "-batch", "-p", str(pid), "-ex", "thread apply all bt"],
+        ["gdb", "-batch", "-p", str(pid), "-ex", "set print frame-arguments none",
+         "-ex", "thread apply all bt 25"],
         universal_newlines=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     return "process %d:\n%s" % (pid, shown.stdout)

@@ -1,0 +1,201 @@
+//! The types and numbers of the C ABI. Their functions are in `abi`; together
+//! they are what `include/oxmalloc.h` is made from, comments included.
+
+use core::ffi::{c_char, c_int, c_void};
+
+/// The raw domain (`PYMEM_DOMAIN_RAW`): any thread, no GIL.
+pub const OX_DOMAIN_RAW: c_int = 0;
+/// The "mem" domain (`PYMEM_DOMAIN_MEM`): buffers, under the GIL.
+pub const OX_DOMAIN_MEM: c_int = 1;
+/// The object domain (`PYMEM_DOMAIN_OBJ`): Python objects, under the GIL.
+pub const OX_DOMAIN_OBJ: c_int = 2;
+
+/// Installed in all three domains.
+pub const OX_OK: c_int = 0;
+/// Was already installed by this copy of the library; nothing was changed.
+pub const OX_ALREADY: c_int = 1;
+/// Installed in RAW and MEM only: a free-threaded build finds its objects by
+/// walking its own object heap, which must therefore stay.
+pub const OX_WITHOUT_OBJ: c_int = 2;
+/// Installed in MEM and OBJ only: debug builds of CPython abort at exit when
+/// their RAW domain is replaced.
+pub const OX_WITHOUT_RAW: c_int = 3;
+/// No CPython in this process (`PyMem_SetAllocator` is not to be found).
+pub const OX_ERR_NO_PYTHON: c_int = -1;
+/// tracemalloc is tracing and would restore the old functions when it stops:
+/// stop it first.
+pub const OX_ERR_TRACEMALLOC: c_int = -2;
+/// PYTHONMALLOC, PYTHONDEVMODE or -X dev chose an allocator; unset it.
+pub const OX_ERR_PYTHONMALLOC: c_int = -3;
+/// The interpreter runs and the calling thread does not hold its GIL: call
+/// from a thread with an attached thread state (ctypes.PyDLL, not CDLL).
+pub const OX_ERR_NEEDS_GIL: c_int = -4;
+/// This CPython is older than 3.8.
+pub const OX_ERR_VERSION: c_int = -5;
+/// OXMALLOC_DISABLE is set.
+pub const OX_ERR_DISABLED: c_int = -6;
+/// No range of addresses could be had from the operating system.
+pub const OX_ERR_NO_MEMORY: c_int = -7;
+/// Another copy of this library serves this process already.
+pub const OX_ERR_SECOND_COPY: c_int = -8;
+/// An argument is NULL, of an unknown domain, or its `size` is too small.
+pub const OX_ERR_ARGUMENT: c_int = -9;
+/// Not installed yet: nobody called Ox_Install, no preload ran it.
+pub const OX_NOT_INSTALLED: c_int = -10;
+
+/// Member for member CPython's `PyMemAllocatorEx`; a pointer to it may be
+/// cast and handed to `PyMem_SetAllocator`.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct OxAllocator {
+    /// Passed as the first argument of each function; ours ignore it.
+    pub ctx: *mut c_void,
+    /// malloc: at least `size` bytes, aligned to 16; a distinct block for 0.
+    pub malloc: Option<unsafe extern "C" fn(ctx: *mut c_void, size: usize) -> *mut c_void>,
+    /// calloc: zeroed.
+    pub calloc:
+        Option<unsafe extern "C" fn(ctx: *mut c_void, nelem: usize, elsize: usize) -> *mut c_void>,
+    /// realloc: NULL on failure, the old block then stays as it was.
+    pub realloc: Option<
+        unsafe extern "C" fn(ctx: *mut c_void, ptr: *mut c_void, new_size: usize) -> *mut c_void,
+    >,
+    /// free: NULL is a no-op; keeps errno.
+    pub free: Option<unsafe extern "C" fn(ctx: *mut c_void, ptr: *mut c_void)>,
+}
+
+/// Whether and how the library is active in this process.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct OxStatus {
+    /// sizeof(OxStatus), set by the caller.
+    pub size: usize,
+    /// The code of the installation (OX_OK …, or OX_ERR_…, or OX_NOT_INSTALLED).
+    pub code: i32,
+    /// Bit `1 << domain` is set for each domain that is served by oxmalloc now.
+    pub active_domains: u32,
+    /// How it was installed: 0 not at all, 1 by the preload constructor, 2 by
+    /// Ox_Install before the interpreter was initialised, 3 by Ox_Install late.
+    pub installed_by: u32,
+    /// The CPython found, as 0xMMmmpp (0x030b02 is 3.11.2); 0 when there is none.
+    pub python_version: u32,
+    /// NUL-terminated: "active", or "inactive: " and the reason.
+    pub text: [c_char; 160],
+}
+
+/// What one domain (MEM or OBJ) holds. RAW passes to libc and is not counted.
+/// Counted in size classes: a block counts with the full size of its class.
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+pub struct OxDomainStats {
+    /// Bytes in allocated blocks.
+    pub live_bytes: usize,
+    /// Allocated blocks.
+    pub live_blocks: usize,
+    /// Bytes in free blocks of pools (they have been used and are free again).
+    pub free_bytes: usize,
+    /// Bytes in untouched blocks of pools (never used, or given back since).
+    pub untouched_bytes: usize,
+    /// Bytes of pools, spans and large blocks together.
+    pub pool_bytes: usize,
+    /// High-water mark of pool_bytes (kept on slow paths, exact for pools).
+    pub peak_bytes: usize,
+}
+
+/// Totals of the heap. Derived from the pool counters during the call: exact
+/// while no other thread allocates, else a close snapshot.
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+pub struct OxStats {
+    /// sizeof(OxStats), set by the caller.
+    pub size: usize,
+    /// The MEM domain.
+    pub mem: OxDomainStats,
+    /// The OBJ domain.
+    pub obj: OxDomainStats,
+    /// Arenas (of 2 MiB) mapped now, and their high-water mark.
+    pub arenas: usize,
+    pub arenas_peak: usize,
+    /// Pools (of 64 KiB) by state: with blocks both allocated and not; with
+    /// every block allocated; kept though every block is free.
+    pub pools_used: usize,
+    pub pools_full: usize,
+    pub pools_empty: usize,
+    /// Runs of pools that hold one block each (more than 32 KiB, up to 1 MiB).
+    pub spans: usize,
+    /// Blocks with a mapping of their own (more than 1 MiB), and their bytes.
+    pub large_blocks: usize,
+    pub large_bytes: usize,
+    /// Freed large blocks kept for reuse, in bytes.
+    pub large_cached_bytes: usize,
+    /// Address space mapped for arenas, large blocks and the cache.
+    pub mapped_bytes: usize,
+    /// Of mapped_bytes, what the kernel holds in memory (mincore).
+    pub resident_bytes: usize,
+    /// Memory for the library's own records (pool headers, heaps), in bytes.
+    pub metadata_bytes: usize,
+    /// Bytes given back to the operating system since the start, and how often.
+    pub given_back_bytes: usize,
+    pub given_back_calls: usize,
+    /// Heaps that exist, and those that no thread owns now.
+    pub heaps: usize,
+    pub heaps_idle: usize,
+    /// How often a heap was handed over with the GIL, and how many blocks were
+    /// freed by a thread that does not own their heap.
+    pub handovers: usize,
+    pub remote_frees: usize,
+}
+
+/// One arena, as Ox_VisitArenas shows it.
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+pub struct OxArenaInfo {
+    /// sizeof(OxArenaInfo), set by the library.
+    pub size: usize,
+    /// First address and length in bytes.
+    pub address: usize,
+    pub bytes: usize,
+    /// Pools it is cut into, those not in use, and those of them not resident.
+    pub pools: usize,
+    pub pools_vacant: usize,
+    pub pools_clean: usize,
+}
+
+/// The pool's states, as in CPython.
+pub const OX_POOL_USED: u32 = 0;
+pub const OX_POOL_FULL: u32 = 1;
+pub const OX_POOL_EMPTY: u32 = 2;
+/// One block of more than 32 KiB in pools side by side.
+pub const OX_POOL_SPAN: u32 = 3;
+/// One block of more than 1 MiB, mapped on its own.
+pub const OX_POOL_LARGE: u32 = 4;
+
+/// One pool, span or large block, as Ox_VisitPools shows it.
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+pub struct OxPoolInfo {
+    /// sizeof(OxPoolInfo), set by the library.
+    pub size: usize,
+    /// First address and length in bytes.
+    pub address: usize,
+    pub bytes: usize,
+    /// OX_DOMAIN_MEM or OX_DOMAIN_OBJ.
+    pub domain: u32,
+    /// OX_POOL_USED …
+    pub state: u32,
+    /// Size of a block in bytes, and how many there are.
+    pub block_bytes: usize,
+    pub capacity: usize,
+    /// Blocks allocated; free; untouched. Together: capacity.
+    pub live: usize,
+    pub free: usize,
+    pub untouched: usize,
+    /// Bytes of the pool given back to the operating system.
+    pub purged_bytes: usize,
+}
+
+/// Shows one arena; a value other than 0 ends the visit.
+pub type OxArenaVisitor =
+    Option<unsafe extern "C" fn(arena: *const OxArenaInfo, arg: *mut c_void) -> c_int>;
+/// Shows one pool; a value other than 0 ends the visit.
+pub type OxPoolVisitor =
+    Option<unsafe extern "C" fn(pool: *const OxPoolInfo, arg: *mut c_void) -> c_int>;
