@@ -339,13 +339,13 @@ fn state(text: &mut Line) -> (c_int, u32) {
         let _ = write!(text, "inactive: {reason}");
         return (code, 0);
     }
-    if is_replaced() {
+    if let Some(now) = replaced_by() {
         let value = DONE.pythonmalloc.get().map_or(&b""[..], Vec::as_slice);
         let _ = match core::str::from_utf8(value).unwrap_or("?") {
-            "" if has_debug_hooks() => {
-                write!(text, "inactive: dev mode (-X dev or PYTHONDEVMODE) chose the debug hooks")
+            "" if now == before_us() => {
+                write!(text, "inactive: the interpreter was initialised again; call Ox_Install")
             }
-            "" => write!(text, "inactive: the interpreter was initialised again; call Ox_Install"),
+            "" => write!(text, "inactive: dev mode (-X dev or PYTHONDEVMODE) chose debug hooks"),
             value => write!(text, "inactive: PYTHONMALLOC={value:.80}"),
         };
         return (OX_ERR_PYTHONMALLOC, 0);
@@ -354,13 +354,16 @@ fn state(text: &mut Line) -> (c_int, u32) {
     (code, domains)
 }
 
-/// Whether CPython put an allocator of its own in our place. One that it does
-/// not know is ours, or wraps ours as tracemalloc does.
-fn is_replaced() -> bool {
+/// What CPython put in our place. While it runs, functions that it does not
+/// know the name of are ours, or wrap ours as tracemalloc's do; those are gone
+/// when it has ended.
+fn replaced_by() -> Option<[usize; 2]> {
     let now = addresses(&installed(OX_DOMAIN_MEM));
-    if is_ours(OX_DOMAIN_MEM) {
-        return false;
-    }
-    let before = [0, 1].map(|i: usize| DONE.before[i].load(Relaxed));
-    python::allocator_name().is_some() || now == before
+    let wraps_us =
+        python::is_initialized() && python::allocator_name().is_none() && now != before_us();
+    (!is_ours(OX_DOMAIN_MEM) && !wraps_us).then_some(now)
+}
+
+fn before_us() -> [usize; 2] {
+    [0, 1].map(|i: usize| DONE.before[i].load(Relaxed))
 }

@@ -146,7 +146,8 @@ pub fn is_tracing() -> bool {
 }
 
 /// What CPython itself calls the allocators that are installed ("pymalloc",
-/// "pymalloc_debug", "malloc" …); None when it does not know them.
+/// "pymalloc_debug", "malloc" …); None when it does not know them. Only while
+/// the interpreter is initialised: later, 3.12 has no lock for it any more.
 pub fn allocator_name() -> Option<&'static CStr> {
     let name = call!(ALLOCATOR_NAME as fn() -> *const c_char,)?;
     // SAFETY: NULL or a string constant.

@@ -1,6 +1,9 @@
 """Options from the environment, and the summary of OXMALLOC_STATS=1."""
 
+import os
 import re
+import subprocess
+import tempfile
 import unittest
 
 import oxtest
@@ -68,6 +71,139 @@ class Options(unittest.TestCase):
         lines = self.warnings(py, OXMALLOC_HUGE_PAGES="x" * 100000, **{"OXMALLOC_" + "Y" * 5000: "\n"})
         self.assertEqual(len(lines), 2, lines)
         self.assertLess(max(map(len, lines)), 300)
+
+
+@oxtest.each_interpreter
+class Summary(unittest.TestCase):
+    """OXMALLOC_STATS=1: a few aligned lines on stderr when a Python ends."""
+
+    def summaries(self, stderr):
+        """-> one {label: value} per process, after a look at the layout."""
+        found = []
+        for line in stderr.splitlines():
+            label, value = line[10:21], line[21:]
+            self.assertRegex(line[:21], r"^oxmalloc: \w[\w ]{9} $", line)
+            if value.startswith(" "):       # a column of numbers
+                self.assertRegex(value[:16], r"^ *\d+( {2})?$", line)
+            if label.strip() == "version":
+                found.append({})
+            found[-1][label.strip()] = value
+        return found
+
+    def summary(self, py, code, **env):
+        done = oxtest.run(py, code, env=dict({"OXMALLOC_STATS": "1"}, **env))
+        summaries = self.summaries(done.stderr)
+        self.assertEqual(len(summaries), 1, done.stderr)
+        return done.stdout, summaries[0]
+
+    def test_its_numbers_add_up(self, py):
+        out, rows = self.summary(py, """
+            import os, oxtest
+            data = [{"number": i, "name": "n" * i} for i in range(5000)] + [bytes(5000000)]
+            print(os.getpid())
+            del data
+            assert oxtest.library().Ox_Trim() > 0
+        """)
+        self.assertEqual(rows["pid"], out.strip())
+        names = {oxtest.RAW: "raw", oxtest.MEM: "mem", oxtest.OBJ: "obj"}
+        self.assertEqual(rows["active in"], ", ".join(names[d] for d in sorted(py.domains)))
+
+        def numbers(label):
+            return [int(number) for number in re.findall(r"\d+", rows[label])]
+        for label in ("live", "peak"):
+            total, mem, obj = numbers(label)
+            self.assertEqual(total, mem + obj, rows[label])
+        self.assertLessEqual(numbers("live")[0], numbers("peak")[0])
+        if not py.free_threaded:
+            self.assertGreater(numbers("peak")[0], 5000000 + 5000 * 5000 // 2)
+        resident, mapped = numbers("resident")
+        self.assertLessEqual(resident, mapped)
+        self.assertGreater(resident, 0)
+        given_back, times = numbers("given back")
+        self.assertGreater(given_back, 5000000)
+        self.assertGreater(times, 0)
+        arenas, arenas_peak = numbers("arenas")
+        self.assertLessEqual(arenas, arenas_peak)
+        self.assertGreaterEqual(mapped, arenas << 21)
+        pools, used, full, empty = numbers("pools")
+        self.assertEqual(pools, used + full + empty)
+        self.assertLessEqual(pools, arenas * 32)
+
+    def test_each_process_speaks_for_itself(self, py):
+        done = oxtest.run(py, """
+            import os, sys
+            child = os.fork()
+            if child == 0:
+                sys.exit()
+            assert os.waitpid(child, 0)[1] == 0
+            print(os.getpid(), child)
+        """, env={"OXMALLOC_STATS": "1"})
+        pids = [summary["pid"] for summary in self.summaries(done.stderr)]
+        self.assertEqual(sorted(pids), sorted(done.stdout.split()))
+
+    def test_goes_nowhere_else(self, py):
+        # Neither to stdout, nor into a file that got the number of stderr.
+        out, _ = self.summary(py, "print('one')")
+        self.assertEqual(out, "one\n")
+        with tempfile.TemporaryDirectory() as directory:
+            path = os.path.join(directory, "file")
+            done = subprocess.run(
+                ["sh", "-c", 'exec "$0" -c pass 2>&-', py.path],
+                env=oxtest.preload_env({"OXMALLOC_STATS": "1"}), cwd=directory)
+            self.assertEqual((done.returncode, os.path.exists(path)), (0, False))
+
+    def test_nothing_without_the_option(self, py):
+        for env in ({}, {"OXMALLOC_STATS": "0"}):
+            self.assertEqual(oxtest.run(py, "pass", env=env).stderr, "")
+
+
+@oxtest.each_interpreter
+class Stats(unittest.TestCase):
+    """Ox_GetStats in a running program."""
+
+    def test_fields_add_up(self, py):
+        oxtest.run(py, """
+            import oxtest
+
+            def check():
+                now = oxtest.stats()
+                for domain in (now.mem, now.obj):
+                    blocks = domain.live_bytes + domain.free_bytes + domain.untouched_bytes
+                    # Behind the last block of a pool there may be a rest.
+                    assert blocks <= domain.pool_bytes <= blocks * 1.25 + 65536, vars(domain)
+                    assert domain.pool_bytes <= domain.peak_bytes
+                    assert domain.live_blocks <= domain.live_bytes // 16
+                assert now.arenas <= now.arenas_peak
+                assert now.resident_bytes <= now.mapped_bytes
+                large = now.large_bytes + now.large_cached_bytes
+                assert now.mapped_bytes == (now.arenas << 21) + large
+                pools = now.pools_used + now.pools_full + now.pools_empty
+                assert pools + now.spans <= now.arenas * 32
+                assert now.mem.pool_bytes + now.obj.pool_bytes <= now.mapped_bytes
+                assert 1 <= now.heaps and now.heaps_idle <= now.heaps
+                return now
+
+            start = check()
+            objects = [object() for i in range(100000)]
+            data = [bytearray(i % 3000) for i in range(20000)] + [bytearray(3 << 20)]
+            full = check()
+            if oxtest.OBJ in oxtest.status().domains:
+                assert full.obj.live_blocks - start.obj.live_blocks >= 100000
+                assert full.obj.live_bytes - start.obj.live_bytes >= 1600000
+            # A bytearray's buffer is of the OBJ domain, a list's items are of MEM.
+            lists = [[None] * 1000 for i in range(1000)]
+            assert check().mem.live_blocks - full.mem.live_blocks >= 900
+            del objects, data, lists
+            empty = check()
+            assert empty.mem.live_bytes < full.mem.live_bytes + 1000000
+            if oxtest.OBJ in oxtest.status().domains:
+                assert full.obj.live_bytes - empty.obj.live_bytes > 30000000
+            given_back = oxtest.library().Ox_Trim()
+            after = check()
+            assert given_back >= 3 << 20, given_back
+            assert after.given_back_bytes - empty.given_back_bytes >= given_back
+            assert after.resident_bytes <= empty.resident_bytes - given_back // 2
+        """)
 
 
 if __name__ == "__main__":
