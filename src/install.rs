@@ -8,7 +8,7 @@ use crate::interface::*;
 use crate::layout;
 use crate::options::{self, Option_};
 use crate::os::{self, Line};
-use crate::{python, region, report};
+use crate::{python, report};
 use core::ffi::{c_char, c_int, c_void};
 use core::fmt::Write;
 use core::ptr;
@@ -109,18 +109,11 @@ pub fn get_allocator(domain: c_int, out: &mut OxAllocator) -> c_int {
     let Some(functions) = ours(domain) else {
         return OX_ERR_ARGUMENT;
     };
-    if !start() {
+    if !life::start() {
         return OX_ERR_NO_MEMORY;
     }
     *out = functions;
     OX_OK
-}
-
-/// Readies the heap; false when there are no addresses to be had. The exported
-/// functions work without it too: they find out on their first slow path.
-fn start() -> bool {
-    options::read(python::is_here());
-    region::start() && life::start()
 }
 
 // ---------------------------------------------------------------- installation
@@ -207,7 +200,7 @@ fn try_install() -> c_int {
             return OX_ERR_PYTHONMALLOC;
         }
     }
-    if !start() {
+    if !life::start() {
         return OX_ERR_NO_MEMORY;
     }
     set_hooks(wanted, late)

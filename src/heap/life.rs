@@ -23,7 +23,7 @@
 use super::{Direct, EMPTY, EXITING, Heap, Hooked, Word, purge};
 use crate::os::lock::ForkLock;
 use crate::pool::Owned;
-use crate::{arena, large, os, python, region};
+use crate::{arena, large, options, os, python, region};
 use core::ffi::c_void;
 use core::ptr;
 use core::sync::atomic::{
@@ -104,8 +104,8 @@ fn point(word: &AtomicPtr<Heap>, heap: &'static Heap) {
 
 #[cold]
 fn acquire<W: Word>(word: &'static AtomicPtr<Heap>, allocates: bool) {
-    if !will_hear_of_exit() {
-        // Nobody would take the heap from this thread when it ends.
+    if !start() || !will_hear_of_exit() {
+        // No memory, or nobody would take the heap from this thread later.
         return;
     }
     let mut heaps = HEAPS.lock();
@@ -226,10 +226,14 @@ unsafe extern "C" fn thread_exits(_: *mut c_void) {
 
 // ------------------------------------------------------------------------ fork
 
-/// Registers the fork handlers, once; false when that is impossible.
+/// Readies the heap on first use: the options, the addresses, the handlers of
+/// fork. False when that is impossible; then nothing can be allocated.
 pub fn start() -> bool {
-    static REGISTERED: OnceBool = OnceBool::new();
-    REGISTERED.get_or_init(|| os::at_fork(before_fork, after_fork_in_parent, after_fork_in_child))
+    static STARTED: OnceBool = OnceBool::new();
+    STARTED.get_or_init(|| {
+        options::read(python::is_here());
+        region::start() && os::at_fork(before_fork, after_fork_in_parent, after_fork_in_child)
+    })
 }
 
 unsafe extern "C" fn before_fork() {

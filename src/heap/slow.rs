@@ -47,6 +47,9 @@ pub fn out_of_memory() -> *mut c_void {
 /// A span or a large block of at least `size` (more than MAX_CLASS) bytes.
 pub fn take_beyond_classes<W: Word>(domain: usize, size: usize) -> Option<Taken> {
     let heap = W::heap().if_real();
+    if heap.is_none() && !life::start() {
+        return None;
+    }
     purge::tick(heap);
     if size > MAX_SPAN {
         return (size <= crate::layout::MAX_REQUEST).then(|| large::allocate(domain, size))?;

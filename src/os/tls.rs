@@ -36,7 +36,7 @@ macro_rules! thread_words {
 /// This thread's word `I`, for the hot path.
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
-pub fn get<const I: usize, T>() -> *mut T {
+pub fn get<const I: usize, T: 'static>() -> *mut T {
     let word: *mut T;
     // SAFETY: reads this thread's word; the linker fills the offset in.
     unsafe {
@@ -54,7 +54,7 @@ pub fn get<const I: usize, T>() -> *mut T {
 /// Where this thread's word `I` is.
 #[cfg(target_arch = "x86_64")]
 #[inline]
-pub fn address<const I: usize, T>() -> &'static AtomicPtr<T> {
+pub fn address<const I: usize, T: 'static>() -> &'static AtomicPtr<T> {
     let word: *const AtomicPtr<T>;
     // SAFETY: fs:0 holds the thread pointer itself on x86-64; the word lives
     // as long as its thread, and so does every use by that thread. Uses by
@@ -73,7 +73,7 @@ pub fn address<const I: usize, T>() -> &'static AtomicPtr<T> {
 /// Where this thread's word `I` is.
 #[cfg(target_arch = "aarch64")]
 #[inline(always)]
-pub fn address<const I: usize, T>() -> &'static AtomicPtr<T> {
+pub fn address<const I: usize, T: 'static>() -> &'static AtomicPtr<T> {
     let word: *const AtomicPtr<T>;
     // SAFETY: as on x86-64; the thread pointer is a register here.
     unsafe {
@@ -93,6 +93,6 @@ pub fn address<const I: usize, T>() -> &'static AtomicPtr<T> {
 /// This thread's word `I`, for the hot path.
 #[cfg(target_arch = "aarch64")]
 #[inline(always)]
-pub fn get<const I: usize, T>() -> *mut T {
+pub fn get<const I: usize, T: 'static>() -> *mut T {
     address::<I, T>().load(core::sync::atomic::Ordering::Relaxed)
 }
