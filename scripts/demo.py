@@ -17,7 +17,8 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, os.path.join(ROOT, "tests", "python"))
 import oxtest
 
-RECORDS = 120000
+RECORDS = 150000
+DIFFERENT = 3000    # lines of input, over and over
 KEPT = 500          # one record in so many outlives the rest
 ROUNDS = 3
 
@@ -34,9 +35,9 @@ class Order:
 
 
 def lines(rng):
-    """The input: one JSON record a line."""
+    """The input: JSON records, one a line."""
     words = ["%s%s" % (a, b) for a in "kmnprstv" for b in ("alo", "eri", "ino", "oru", "ust")]
-    for number in range(RECORDS):
+    for number in range(DIFFERENT):
         yield json.dumps({
             "number": number,
             "customer": "%s %s" % (rng.choice(words), rng.choice(words)),
@@ -63,10 +64,13 @@ def insert(tree, key, value):
 
 def morning():
     """Does the work; -> the few orders that stay."""
-    orders = [Order(json.loads(line)) for line in lines(random.Random(1))]
+    rng = random.Random(1)
+    feed = list(lines(rng)) * (RECORDS // DIFFERENT)
+    rng.shuffle(feed)
+    orders = [Order(json.loads(line)) for line in feed]
     index, by_customer = None, {}
     for order in orders:
-        index = insert(index, order.total, order)
+        index = insert(index, rng.random(), order)
         by_customer.setdefault(order.customer, []).append(order)
     report = sorted(
         "%-12s %10.2f %s" % (name, sum(order.total for order in bought), bought[0].note)

@@ -119,6 +119,7 @@ fn free_into_pool<W: Word>(pool: PoolRef, address: usize) {
 pub fn at_floor(heap: &Heap, pool: Owned, address: usize) {
     pool.demand_block(address);
     heap.settle(pool);
+    purge::tick(Some(heap));
 }
 
 #[cold]
@@ -141,10 +142,10 @@ impl Heap {
 
     /// A block of a class; None when out of memory.
     pub(super) fn take_block(&self, domain: usize, class: SizeClass) -> Option<usize> {
+        purge::tick(Some(self));
         loop {
             let Some(pool) = self.head(domain, class) else {
                 if !self.collect() {
-                    purge::tick(Some(self));
                     self.open_pool(domain, class)?;
                 }
                 continue;

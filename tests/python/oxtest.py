@@ -101,13 +101,15 @@ def _search():
         candidates = named.split(":")
     else:
         candidates = sorted(glob.glob(os.path.expanduser("~/.pyenv/versions/*/bin/python3")))
-        candidates += sorted(glob.glob("/usr/bin/python3*") + glob.glob("/usr/local/bin/python3*"))
+        # Not everything of that name is an interpreter (python3-config, other tools).
+        candidates += sorted(
+            path for path in glob.glob("/usr/bin/python3*") + glob.glob("/usr/local/bin/python3*")
+            if re.fullmatch(r"python3(\.\d+)?(t?d?|-dbg)", os.path.basename(path)))
         candidates.append(shutil.which("python3") or "")
     found, failed, seen = {}, [], set()
     for path in candidates:
-        name = os.path.basename(path)
         real = os.path.realpath(path)
-        if not path or name.endswith("config") or real in seen:
+        if not path or real in seen:
             continue
         seen.add(real)
         probe = subprocess.run(

@@ -30,10 +30,10 @@ def fork_beside_threads(forks):
 
     def with_own_threads():
         with inside.busy(2):
-            inside.churn(200)
+            inside.churn(60)
 
     def without():
-        inside.churn(200)
+        inside.churn(60)
         gc.collect()
 
     sys.setswitchinterval(0.0005)  # each fork waits for the GIL several times

@@ -12,7 +12,7 @@ class Signals(unittest.TestCase):
         faults.program(py, allocate_in_a_handler, 2000)
 
     def test_faulthandler_dumps_beside_busy_threads(self, py):
-        faults.program(py, dump_beside_threads, 200)
+        faults.program(py, dump_beside_threads, 100)
 
     def test_faulthandler_reports_a_crash(self, py):
         faults.program(py, crash_reported)
@@ -60,7 +60,7 @@ def dump_beside_threads(dumps):
         while True:
             inside.churn(100)
             file.seek(0)
-            if file.read().count(b"Timeout (") >= 20:
+            if file.read().count(b"Timeout (") >= 10:
                 break
         faulthandler.cancel_dump_traceback_later()
 

@@ -9,7 +9,7 @@ import faults
 class Tracemalloc(unittest.TestCase):
 
     def test_start_and_stop_beside_busy_threads(self, py):
-        faults.program(py, cycles, 30)
+        faults.program(py, cycles, 20)
 
     def test_traced_from_the_start(self, py):
         faults.program(py, traced_from_the_start, env={"PYTHONTRACEMALLOC": "3"})
