@@ -1,7 +1,7 @@
 //! Compiles the C shim, and generates the header for the test that compares
 //! it with the one that is checked in.
 
-use std::{env, path::PathBuf};
+use std::{env, fs, path::PathBuf};
 
 fn main() {
     println!("cargo::rerun-if-changed=src/shim.c");
@@ -16,6 +16,15 @@ fn main() {
         .link_lib_modifier("+whole-archive")
         .compile("oxmalloc_shim");
 
+    // Calls inside the library stay inside: a second copy in the process must
+    // find that it is the second.
+    println!("cargo::rustc-cdylib-link-arg=-Wl,-Bsymbolic");
+    // std links the shared libgcc for its unwinder, which costs every process
+    // that inherits the preload one more library to load. We never unwind: the
+    // linker finds the static one under the same name first.
+    let out = PathBuf::from(env::var_os("OUT_DIR").unwrap());
+    fs::write(out.join("libgcc_s.so"), "INPUT(-lgcc_eh -lgcc)\n").unwrap();
+    println!("cargo::rustc-cdylib-link-arg=-L{}", out.display());
     // The hooks stay for the life of the process, so the code must too.
     println!("cargo::rustc-cdylib-link-arg=-Wl,-z,nodelete");
     let major = env::var("CARGO_PKG_VERSION_MAJOR").unwrap();
@@ -23,7 +32,7 @@ fn main() {
 
     let root = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").unwrap());
     let config = cbindgen::Config::from_file(root.join("cbindgen.toml")).unwrap();
-    let header = PathBuf::from(env::var_os("OUT_DIR").unwrap()).join("oxmalloc.h");
+    let header = out.join("oxmalloc.h");
     cbindgen::Builder::new()
         .with_config(config)
         .with_src(root.join("src/interface.rs"))

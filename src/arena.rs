@@ -220,11 +220,12 @@ pub fn purge(before: u64, most: usize) -> usize {
         if before != u64::MAX && this.changed.get() > before {
             break;
         }
-        bytes += if this.vacant.load(Relaxed) == u32::MAX && arenas.unmap(slot) {
-            ARENA_SIZE
-        } else {
-            arenas.give_back_dirty(slot)
-        };
+        let dirty = this.dirty.load(Relaxed).count_ones() as usize * POOL_SIZE;
+        if this.vacant.load(Relaxed) != u32::MAX || !arenas.unmap(slot) {
+            arenas.give_back_dirty(slot);
+        }
+        count_given_back(dirty);
+        bytes += dirty;
     }
     bytes
 }
@@ -360,33 +361,25 @@ impl Arenas {
         if !os::unmap(slot.address(), ARENA_SIZE) {
             return false;
         }
-        let resident = this.dirty.load(Relaxed).count_ones() as usize * POOL_SIZE;
         self.leave(slot);
         self.set_dirty(slot, 0);
         this.vacant.store(0, Relaxed);
         this.state.store(NONE, Relaxed);
         TOTALS.arenas.fetch_sub(1, Relaxed);
-        count_given_back(resident);
         region::let_go(slot, 1);
         true
     }
 
-    fn give_back_dirty(&mut self, slot: Slot) -> usize {
-        let this = arena(slot);
-        let mut left = this.dirty.load(Relaxed);
-        let mut bytes = 0;
+    fn give_back_dirty(&mut self, slot: Slot) {
+        let mut left = arena(slot).dirty.load(Relaxed);
         while left != 0 {
             let first = left.trailing_zeros() as usize;
             let length = (left >> first).trailing_ones() as usize;
-            let run = length * POOL_SIZE;
-            if os::give_back(slot.address() + first * POOL_SIZE, run) {
-                count_given_back(run);
-            }
-            bytes += run;
+            // Refused, the pages stay resident: no more than a waste.
+            os::give_back(slot.address() + first * POOL_SIZE, length * POOL_SIZE);
             left &= !(run_of(length) << first);
         }
         self.set_dirty(slot, 0);
-        bytes
     }
 }
 

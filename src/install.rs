@@ -166,18 +166,18 @@ fn try_install() -> c_int {
     }
     options::read(true);
     report::at_exit();
+    if DONE.pythonmalloc.get().is_none() {
+        let value = os::environment(c"PYTHONMALLOC").unwrap_or(b"").to_vec();
+        let _ = DONE.pythonmalloc.set(Box::leak(Box::new(value)));
+    }
     if options::get(Option_::Disable) != 0 {
         return OX_ERR_DISABLED;
     }
     let version = python::version();
     if version < 0x030800 {
         let mut line = Line::new();
-        let _ = write!(
-            line,
-            "oxmalloc: inactive: CPython {}.{} is too old, 3.8 or newer is supported",
-            version >> 16,
-            version >> 8 & 0xff
-        );
+        let _ = write!(line, "oxmalloc: inactive: ");
+        let _ = write_too_old(&mut line);
         line.print_to_stderr();
         return OX_ERR_VERSION;
     }
@@ -257,10 +257,6 @@ fn set_hooks(mut wanted: u32, late: bool) -> c_int {
         BEFORE_INITIALIZATION
     };
     DONE.by.store(by, Relaxed);
-    if DONE.pythonmalloc.get().is_none() {
-        let value = os::environment(c"PYTHONMALLOC").unwrap_or(b"").to_vec();
-        let _ = DONE.pythonmalloc.set(Box::leak(Box::new(value)));
-    }
     if wanted >> OX_DOMAIN_OBJ & 1 == 0 {
         OX_WITHOUT_OBJ
     } else if wanted >> OX_DOMAIN_RAW & 1 == 0 {
@@ -317,34 +313,50 @@ pub fn status() -> OxStatus {
 
 fn state(text: &mut Line) -> (c_int, u32) {
     let (code, domains) = (DONE.code.load(Relaxed), DONE.domains.load(Relaxed));
+    let pythonmalloc = DONE.pythonmalloc.get().map_or(&b""[..], Vec::as_slice);
+    let pythonmalloc = core::str::from_utf8(pythonmalloc).unwrap_or("?");
     if domains == 0 {
-        let reason = match code {
-            OX_ERR_TRACEMALLOC => "tracemalloc was tracing; stop it before Ox_Install",
-            OX_ERR_PYTHONMALLOC => "PYTHONMALLOC or dev mode chose an allocator; unset it",
-            OX_ERR_NEEDS_GIL => "Ox_Install was called without the GIL",
-            OX_ERR_VERSION => "this CPython is too old, 3.8 or newer is supported",
-            OX_ERR_DISABLED => "OXMALLOC_DISABLE is set",
-            OX_ERR_NO_MEMORY => "no range of addresses could be had",
-            OX_ERR_SECOND_COPY => "another copy of the library serves this process",
-            _ if !python::is_here() => "no CPython in this process",
-            _ => "not installed; call Ox_Install, or preload the library",
+        let _ = write!(text, "inactive: ");
+        let _ = match code {
+            OX_ERR_PYTHONMALLOC if !pythonmalloc.is_empty() => {
+                write!(text, "PYTHONMALLOC={pythonmalloc:.80}")
+            }
+            OX_ERR_PYTHONMALLOC => write!(text, "{DEV_MODE}"),
+            OX_ERR_TRACEMALLOC => {
+                write!(text, "tracemalloc was tracing; stop it before Ox_Install")
+            }
+            OX_ERR_NEEDS_GIL => write!(text, "Ox_Install was called without the GIL"),
+            OX_ERR_VERSION => write_too_old(text),
+            OX_ERR_DISABLED => write!(text, "OXMALLOC_DISABLE is set"),
+            OX_ERR_NO_MEMORY => write!(text, "no range of addresses could be had"),
+            OX_ERR_SECOND_COPY => {
+                write!(text, "another copy of the library serves this process")
+            }
+            _ if !python::is_here() => write!(text, "no CPython in this process"),
+            _ => write!(text, "not installed; call Ox_Install, or preload the library"),
         };
-        let _ = write!(text, "inactive: {reason}");
         return (code, 0);
     }
     if let Some(now) = replaced_by() {
-        let value = DONE.pythonmalloc.get().map_or(&b""[..], Vec::as_slice);
-        let _ = match core::str::from_utf8(value).unwrap_or("?") {
-            "" if now == before_us() => {
-                write!(text, "inactive: the interpreter was initialised again; call Ox_Install")
-            }
-            "" => write!(text, "inactive: dev mode (-X dev or PYTHONDEVMODE) chose debug hooks"),
-            value => write!(text, "inactive: PYTHONMALLOC={value:.80}"),
+        let _ = if !pythonmalloc.is_empty() {
+            write!(text, "inactive: PYTHONMALLOC={pythonmalloc:.80}")
+        } else if now != before_us() || python::is_debug_build() {
+            write!(text, "inactive: {DEV_MODE}")
+        } else {
+            write!(text, "inactive: the interpreter was initialised again; call Ox_Install")
         };
         return (OX_ERR_PYTHONMALLOC, 0);
     }
     let _ = write!(text, "active");
     (code, domains)
+}
+
+const DEV_MODE: &str = "dev mode (-X dev or PYTHONDEVMODE) chose debug hooks";
+
+fn write_too_old(text: &mut Line) -> core::fmt::Result {
+    let version = python::version();
+    let (major, minor) = (version >> 16, version >> 8 & 0xff);
+    write!(text, "CPython {major}.{minor} is too old, 3.8 or newer is supported")
 }
 
 /// What CPython put in our place. While it runs, functions that it does not

@@ -36,7 +36,7 @@ def fork_beside_threads(forks):
         inside.churn(60)
         gc.collect()
 
-    sys.setswitchinterval(0.0005)  # each fork waits for the GIL several times
+    sys.setswitchinterval(0.00002)  # each fork waits for the GIL several times
     with inside.busy(6):
         for i in range(forks):
             # Every fifth child finalizes its interpreter, with all it inherited.

@@ -78,7 +78,13 @@ pub struct Block {
 
 impl Block {
     /// Takes a block; None when the size is impossible.
-    pub fn take(caller: Caller, domain: Domain, zeroed: bool, size: usize, seed: u32) -> Option<Block> {
+    pub fn take(
+        caller: Caller,
+        domain: Domain,
+        zeroed: bool,
+        size: usize,
+        seed: u32,
+    ) -> Option<Block> {
         let (number, each) = if size % 8 == 0 { (size / 8, 8) } else { (size, 1) };
         let address = keeping_errno(|| {
             // SAFETY: malloc and calloc take any size.

@@ -32,12 +32,29 @@ use std::ffi::{c_int, c_void};
 #[cfg_attr(fuzzing, derive(arbitrary::Arbitrary))]
 pub enum Op {
     /// Takes blocks of one size.
-    Allocate { caller: Caller, domain: Domain, zeroed: bool, size: Size, count: Count },
+    Allocate {
+        caller: Caller,
+        domain: Domain,
+        zeroed: bool,
+        size: Size,
+        count: Count,
+    },
     /// Resizes a block; `which` is taken modulo the number of blocks.
-    Resize { caller: Caller, which: u16, size: Size },
+    Resize {
+        caller: Caller,
+        which: u16,
+        size: Size,
+    },
     /// Frees the blocks from `which` on, but keeps every `keep`th (0: none).
-    Free { caller: Caller, which: u16, count: Count, keep: u8 },
-    Trim { who: Who },
+    Free {
+        caller: Caller,
+        which: u16,
+        count: Count,
+        keep: u8,
+    },
+    Trim {
+        who: Who,
+    },
 }
 
 /// How many blocks: mostly few, at times enough to fill pools.
@@ -90,10 +107,15 @@ impl Shadow {
         match op {
             Op::Allocate { caller, domain, zeroed, size, count } => {
                 let room = MOST_AT_ONCE.min(MOST_LIVE.saturating_sub(self.bytes()));
-                let count = if size.is_impossible() { 1 } else { count.get().min(room / size.get().max(1)) };
+                let count = if size.is_impossible() {
+                    1
+                } else {
+                    count.get().min(room / size.get().max(1))
+                };
                 let (size, seed) = (size.get(), self.steps);
                 let take = move |_| Block::take(caller, domain, zeroed, size, seed);
-                let taken: Vec<Block> = caller.who.run(move || (0..count).map_while(take).collect());
+                let taken: Vec<Block> =
+                    caller.who.run(move || (0..count).map_while(take).collect());
                 taken.into_iter().for_each(|block| self.insert(block));
             }
             Op::Resize { caller, which, size } => {
@@ -116,7 +138,9 @@ impl Shadow {
                     .partition(|(index, _)| keep > 0 && index % keep as usize == 0);
                 kept.into_iter().for_each(|(_, block)| self.insert(block));
                 leaving.iter().for_each(|(_, block)| self.note_crossing(block, caller));
-                caller.who.run(move || leaving.into_iter().for_each(|(_, block)| block.free(caller)));
+                caller
+                    .who
+                    .run(move || leaving.into_iter().for_each(|(_, block)| block.free(caller)));
             }
             Op::Trim { who } => {
                 who.run(trim);
@@ -190,7 +214,11 @@ impl Shadow {
             assert_eq!(pool.live + pool.free + pool.untouched, pool.capacity, "{}", shown(pool));
             let mine = self.places.range(pool.address..end).count();
             let exact = self.uncollected[domain] == Total::default();
-            assert!(pool.live == mine || !exact && pool.live > mine, "{mine} live in {}", shown(pool));
+            assert!(
+                pool.live == mine || !exact && pool.live > mine,
+                "{mine} live in {}",
+                shown(pool)
+            );
         }
         assert_eq!(states[OX_POOL_USED as usize], stats.pools_used);
         assert_eq!(states[OX_POOL_FULL as usize], stats.pools_full);
@@ -214,7 +242,12 @@ impl Shadow {
             let inside = arena.address..arena.address + arena.bytes;
             let pools = pools.iter().filter(small).filter(|pool| inside.contains(&pool.address));
             let in_use: usize = pools.map(|pool| pool.bytes * arena.pools / arena.bytes).sum();
-            assert_eq!(in_use + arena.pools_vacant, arena.pools, "pools of arena {:#x}", arena.address);
+            assert_eq!(
+                in_use + arena.pools_vacant,
+                arena.pools,
+                "pools of arena {:#x}",
+                arena.address
+            );
         }
     }
 
@@ -261,7 +294,9 @@ pub fn stats() -> OxStats {
 
 fn shown(pool: &OxPoolInfo) -> String {
     let OxPoolInfo { address, state, domain, block_bytes, live, capacity, .. } = pool;
-    format!("the pool at {address:#x}: state {state}, domain {domain}, {live} of {capacity} blocks of {block_bytes} live")
+    format!(
+        "the pool at {address:#x}: state {state}, domain {domain}, {live} of {capacity} blocks of {block_bytes} live"
+    )
 }
 
 fn visited_pools() -> Vec<OxPoolInfo> {
