@@ -125,6 +125,8 @@ pub struct Totals {
     pub arenas: AtomicUsize,
     pub arenas_peak: AtomicUsize,
     pub dirty_pools: AtomicUsize,
+    /// Pools that were taken while they were not resident, ever.
+    pub fresh_pools: AtomicUsize,
     pub given_back: AtomicUsize,
     pub given_back_calls: AtomicUsize,
 }
@@ -133,6 +135,7 @@ pub static TOTALS: Totals = Totals {
     arenas: AtomicUsize::new(0),
     arenas_peak: AtomicUsize::new(0),
     dirty_pools: AtomicUsize::new(0),
+    fresh_pools: AtomicUsize::new(0),
     given_back: AtomicUsize::new(0),
     given_back_calls: AtomicUsize::new(0),
 };
@@ -235,6 +238,11 @@ pub fn dirty_bytes() -> usize {
     TOTALS.dirty_pools.load(Relaxed) * POOL_SIZE
 }
 
+/// Bytes that were taken while they were not resident, since the start.
+pub fn fresh_bytes() -> usize {
+    TOTALS.fresh_pools.load(Relaxed) * POOL_SIZE
+}
+
 /// Bytes mapped for arenas.
 pub fn mapped_bytes() -> usize {
     TOTALS.arenas.load(Relaxed) * ARENA_SIZE
@@ -307,6 +315,9 @@ impl Arenas {
         let first = candidates.trailing_zeros() as usize;
         let bits = run_of(pools) << first;
         let zeroed = this.dirty.load(Relaxed) & bits == 0;
+        if zeroed {
+            TOTALS.fresh_pools.fetch_add(pools, Relaxed);
+        }
         self.take_bits(slot, bits);
         Run { address: slot.address() + first * POOL_SIZE, zeroed }
     }

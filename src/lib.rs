@@ -71,8 +71,8 @@
 //! # Locks
 //!
 //! Every lock is an `os::lock::ForkLock`. Order: the fallback heap, the list of
-//! heaps (both in `heap::life`), the arenas, the cache of large blocks, the
-//! region. No lock is held while foreign code runs.
+//! heaps (both in `heap::life`), what was given back lately (`heap::purge`), the
+//! arenas, the cache of large blocks, the region. No lock is held while foreign code runs.
 #![allow(non_snake_case)]
 // The model checker looks at pool/remote.rs alone (tests/loom.rs).
 #![cfg(not(loom))]

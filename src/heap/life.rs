@@ -18,7 +18,7 @@
 //!   are gone. Heaps that were at rest can be adopted; one whose owner may
 //!   have been in mid-step is dead: nobody touches it again.
 //!
-//! Order of the locks: FALLBACK, HEAPS, arenas, large cache, region.
+//! Order of the locks: FALLBACK, HEAPS, purge, arenas, large cache, region.
 
 use super::{Direct, EMPTY, EXITING, Heap, Hooked, Word, purge};
 use crate::os::lock::ForkLock;
@@ -239,6 +239,7 @@ pub fn start() -> bool {
 unsafe extern "C" fn before_fork() {
     FALLBACK.hold();
     HEAPS.hold();
+    purge::before_fork();
     arena::before_fork();
     large::before_fork();
     region::before_fork();
@@ -250,6 +251,7 @@ unsafe extern "C" fn after_fork_in_parent() {
         region::after_fork();
         large::after_fork();
         arena::after_fork();
+        purge::after_fork();
         HEAPS.let_go();
         FALLBACK.let_go();
     }

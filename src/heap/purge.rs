@@ -13,12 +13,18 @@
 //!
 //! Under pressure, before one more arena is mapped, as much is given back as
 //! will be mapped, when more than an eighth could be.
+//!
+//! A program that drops most of what it has and then sleeps passes by for the
+//! last time while it frees. So the freeing itself gives back at once when more
+//! than half of what is mapped could go (`after_free`); unless what went that
+//! way was soon taken again, then it waits, longer each time.
 
 use super::Heap;
 use crate::layout::{ARENA_SIZE, POOL_SIZE};
 use crate::options::{self, Option_};
+use crate::os::{self, lock::ForkLock};
 use crate::pool::{Owned, PoolRef, State};
-use crate::{arena, large, os};
+use crate::{arena, large};
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// Milliseconds of an epoch, in which sparse pools are aged.
@@ -56,10 +62,80 @@ pub fn tick(heap: Option<&Heap>) {
     arena::purge(before, usize::MAX);
 }
 
+/// About what could be given back.
+fn reclaimable(heap: Option<&Heap>) -> usize {
+    let sparse = heap.map_or(0, |heap| heap.sparse_count.get() * POOL_SIZE / 2);
+    arena::dirty_bytes() + sparse
+}
+
+/// Below this much it is not worth the system calls.
+const WORTH_IT: usize = 16 * ARENA_SIZE;
+
+/// What the freeing itself gave back lately.
+static LATELY: ForkLock<Lately> =
+    ForkLock::new(Lately { at: 0, bytes: 0, fresh: 0, wait: 0, not_before: 0 });
+
+struct Lately {
+    /// When (ms), how much, and how many pools had been taken fresh by then.
+    at: u64,
+    bytes: usize,
+    fresh: usize,
+    /// How long to wait after it was for nothing (ms), and until when.
+    wait: u64,
+    not_before: u64,
+}
+
+/// One drop of much memory passes by many times within this time (ms).
+const BURST: u64 = 100;
+/// What is taken again within this time (ms) was given back for nothing.
+const SOON: u64 = 3000;
+const LONGEST_WAIT: u64 = 64_000;
+
+impl Lately {
+    /// Whether giving back now is likely to last.
+    fn allows(&mut self, now: u64) -> bool {
+        if now < self.not_before {
+            return false;
+        }
+        let since = now - self.at;
+        if since < BURST {
+            return true;
+        }
+        let taken = arena::fresh_bytes() - self.fresh;
+        let for_nothing = since < SOON + self.wait && self.bytes > 0 && taken * 2 >= self.bytes;
+        if for_nothing {
+            self.wait = (self.wait * 2).clamp(SOON, LONGEST_WAIT);
+            self.not_before = now + self.wait;
+        } else {
+            self.wait = 0;
+        }
+        self.bytes = 0;
+        self.fresh = arena::fresh_bytes();
+        !for_nothing
+    }
+
+    fn gave_back(&mut self, now: u64, bytes: usize) {
+        self.at = now;
+        self.bytes += bytes;
+    }
+}
+
+/// After a pool came down to a floor, or a span or large block was freed.
+pub fn after_free(heap: Option<&Heap>) {
+    tick(heap);
+    if arena::dirty_bytes() < WORTH_IT || reclaimable(heap) <= arena::mapped_bytes() / 2 {
+        return;
+    }
+    let now = os::now_ms();
+    if LATELY.lock().allows(now) {
+        let bytes = arena::purge(u64::MAX, usize::MAX);
+        LATELY.lock().gave_back(now, bytes);
+    }
+}
+
 /// Makes room before one more arena is mapped.
 pub fn before_new_arena(heap: Option<&Heap>) {
-    let sparse = heap.map_or(0, |heap| heap.sparse_count.get() * POOL_SIZE / 2);
-    let reclaimable = arena::dirty_bytes() + sparse + large::CACHED.load(Relaxed);
+    let reclaimable = reclaimable(heap) + large::CACHED.load(Relaxed);
     if reclaimable <= arena::mapped_bytes() / 8 || reclaimable < 4 * ARENA_SIZE {
         return;
     }
@@ -177,6 +253,25 @@ impl Heap {
         bytes
     }
 
+    /// A pool became nearly empty: its idle pages go at once when much of what
+    /// is mapped could go, and with it a few that did so before it was much.
+    pub(super) fn is_nearly_empty(&self, pool: Owned) {
+        const BEFORE: usize = 3;
+        let much = reclaimable(Some(self));
+        if much < WORTH_IT || much <= arena::mapped_bytes() / 2 || pool.purged_bytes() > 0 {
+            return;
+        }
+        let now = os::now_ms();
+        if !LATELY.lock().allows(now) {
+            return;
+        }
+        let mut bytes = self.purge_pool(pool);
+        for _ in 0..BEFORE {
+            bytes += self.oldest_sparse(None).map_or(0, |pool| self.purge_pool(pool));
+        }
+        LATELY.lock().gave_back(now, bytes);
+    }
+
     /// The pools noted as sparse, for `verify`.
     pub(super) fn verify_sparse(&self) {
         let (mut count, mut at): (usize, Option<PoolRef>) = (0, self.sparse.get());
@@ -193,4 +288,16 @@ impl Heap {
         }
         assert_eq!(count, self.sparse_count.get());
     }
+}
+
+/// Holds the lock across a fork.
+pub fn before_fork() {
+    LATELY.hold();
+}
+
+/// # Safety
+/// After `before_fork`, on the same thread or in its child.
+pub unsafe fn after_fork() {
+    // SAFETY: the caller's promise.
+    unsafe { LATELY.let_go() }
 }

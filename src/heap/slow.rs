@@ -86,7 +86,7 @@ pub unsafe fn free<W: Word, D: Domain>(address: usize) {
         // SAFETY: somebody else's mapping inside the window.
         State::Vacant => return unsafe { D::free_foreign(address) },
     }
-    purge::tick(W::heap().if_real());
+    purge::after_free(W::heap().if_real());
 }
 
 fn free_into_pool<W: Word>(pool: PoolRef, address: usize) {
@@ -119,7 +119,7 @@ fn free_into_pool<W: Word>(pool: PoolRef, address: usize) {
 pub fn at_floor(heap: &Heap, pool: Owned, address: usize) {
     pool.demand_block(address);
     heap.settle(pool);
-    purge::tick(Some(heap));
+    purge::after_free(Some(heap));
 }
 
 #[cold]
@@ -195,7 +195,13 @@ impl Heap {
         }
         if pool.live() > 0 {
             self.note_sparse(pool);
-            pool.set_floor(0);
+            let nearly_empty = pool.capacity() as i32 / 8;
+            if pool.live() > nearly_empty {
+                pool.set_floor(nearly_empty);
+            } else {
+                pool.set_floor(0);
+                self.is_nearly_empty(pool);
+            }
         } else if self.head(pool.domain(), pool.class()).is_some_and(|h| ptr::eq(&*h, &*pool)) {
             // Kept for the next block: a floor below zero is not reached again
             // unless more is freed than was allocated.

@@ -65,27 +65,29 @@ def busy(threads=6):
     assert not failures, "".join(failures)
 
 
-def in_fork(work, leave=os._exit, seconds=30):
-    """Runs `work()` in a forked child, which must `leave(0)` in time."""
+def in_fork(work, children=1, leave=os._exit, seconds=30):
+    """Runs `work()` in forked children, which must all `leave(0)` in time."""
     end, held = os.pipe()
-    child = os.fork()
-    if child == 0:
-        os.close(end)
-        try:
-            work()
-        except BaseException:
-            traceback.print_exc()
-            sys.stderr.flush()
-            os._exit(1)
-        leave(0)
-        return
+    pids = []
+    for _ in range(children):
+        pids.append(os.fork())
+        if pids[-1] == 0:
+            os.close(end)
+            try:
+                work()
+            except BaseException:
+                traceback.print_exc()
+                sys.stderr.flush()
+                os._exit(1)
+            leave(0)
     os.close(held)
-    # A pipe ends with its last holder: a wait for a process with a deadline.
+    # A pipe ends with its last holder: a wait for processes with a deadline.
     ended = select.select([end], [], [], seconds)[0]
     os.close(end)
-    assert ended, "the forked child %d did not end in %d s" % (child, seconds)
-    status = os.waitpid(child, 0)[1]
-    assert status == 0, "the forked child ended with status %#x" % status
+    assert ended, "of the forked children %s one did not end in %d s" % (pids, seconds)
+    for pid in pids:
+        status = os.waitpid(pid, 0)[1]
+        assert status == 0, "the forked child %d ended with status %#x" % (pid, status)
 
 
 def kib(name):

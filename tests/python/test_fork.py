@@ -36,12 +36,12 @@ def fork_beside_threads(forks):
         inside.churn(60)
         gc.collect()
 
-    sys.setswitchinterval(0.00002)  # each fork waits for the GIL several times
+    sys.setswitchinterval(0.0005)  # each fork waits for the GIL several times
     with inside.busy(6):
-        for i in range(forks):
-            # Every fifth child finalizes its interpreter, with all it inherited.
+        for i in range(forks // 5):
+            # Some children finalize their interpreter, with all it inherited.
             inside.in_fork(
-                with_own_threads if i % 10 == 0 else without,
+                with_own_threads if i % 10 == 0 else without, children=5,
                 leave=sys.exit if i % 5 == 0 else os._exit)
 
 

@@ -69,8 +69,8 @@ impl Count {
 }
 
 /// No program holds more at a time, or takes more in one step.
-const MOST_LIVE: usize = 96 << 20;
-const MOST_AT_ONCE: usize = 24 << 20;
+const MOST_LIVE: usize = 80 << 20;
+const MOST_AT_ONCE: usize = 6 << 20;
 
 /// What the program may expect of the heap.
 #[derive(Default)]
@@ -143,7 +143,7 @@ impl Shadow {
                     .run(move || leaving.into_iter().for_each(|(_, block)| block.free(caller)));
             }
             Op::Trim { who } => {
-                who.run(trim);
+                who.run(|| Ox_Trim());
             }
         }
     }
@@ -166,6 +166,11 @@ impl Shadow {
         let block = self.blocks.swap_remove(which);
         self.places.remove(&block.address);
         block
+    }
+
+    /// Gives all its blocks away.
+    pub fn into_blocks(self) -> Vec<Block> {
+        self.blocks
     }
 
     pub fn len(&self) -> usize {
@@ -277,12 +282,10 @@ impl Shadow {
     }
 }
 
-/// Gives back all that this thread can reach; says how much.
-pub fn trim() -> usize {
+/// Gives back all that this thread can reach, with no other at work.
+fn trim() {
     let before = stats().given_back_bytes;
-    let bytes = Ox_Trim();
-    assert_eq!(bytes, stats().given_back_bytes - before, "what Ox_Trim says it gave back");
-    bytes
+    assert_eq!(Ox_Trim(), stats().given_back_bytes - before, "what Ox_Trim says it gave back");
 }
 
 pub fn stats() -> OxStats {

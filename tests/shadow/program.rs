@@ -2,13 +2,14 @@
 
 use super::{Caller, Count, Domain, Op, Route, Size, Who, run};
 use proptest::prelude::*;
-use proptest::test_runner::{Config, TestError, TestRunner};
+use proptest::strategy::ValueTree;
+use proptest::test_runner::{Config, RngAlgorithm, TestError, TestRng, TestRunner};
 use std::io::{Write, stderr};
 use std::panic;
 
 /// Runs random programs, 48 or as many as PROPTEST_CASES says, in processes
 /// that first call `prepare`; fails with the shortest that it finds to fail.
-pub fn run_many(prepare: fn()) {
+pub fn run_many(prepare: impl Fn() + panic::RefUnwindSafe) {
     let cases = std::env::var("PROPTEST_CASES").map_or(48, |n| n.parse().expect("PROPTEST_CASES"));
     let config = Config { cases, failure_persistence: None, ..Config::default() };
     let delay = prop_oneof![Just("0"), Just("1"), Just("500")];
@@ -46,7 +47,16 @@ fn in_a_child(work: impl FnOnce() + panic::UnwindSafe) -> Result<(), TestCaseErr
     Ok(())
 }
 
-pub fn op() -> impl Strategy<Value = Op> {
+/// A random program, the same for the same number.
+pub fn random(number: u64, length: usize) -> Vec<Op> {
+    let mut seed = [0; 32];
+    seed[..8].copy_from_slice(&number.to_le_bytes());
+    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &seed);
+    let mut runner = TestRunner::new_with_rng(Config::default(), rng);
+    prop::collection::vec(op(), length).new_tree(&mut runner).unwrap().current()
+}
+
+fn op() -> impl Strategy<Value = Op> {
     let allocate = (caller(), domain(), any::<bool>(), size(), any::<u8>().prop_map(Count));
     prop_oneof![
         8 => allocate.prop_map(|(caller, domain, zeroed, size, count)| {
