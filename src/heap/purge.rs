@@ -257,14 +257,19 @@ impl Heap {
     /// is mapped could go, and with it a few that did so before it was much.
     pub(super) fn is_nearly_empty(&self, pool: Owned) {
         const BEFORE: usize = 3;
-        let much = reclaimable(Some(self));
-        if much < WORTH_IT || much <= arena::mapped_bytes() / 2 || pool.purged_bytes() > 0 {
+        if pool.purged_bytes() > 0 {
             return;
         }
         let now = os::now_ms();
-        if !LATELY.lock().allows(now) {
+        let mut lately = LATELY.lock();
+        // Once begun it goes on: what went is no longer counted as reclaimable.
+        let much = reclaimable(Some(self));
+        let begun = now - lately.at < BURST && lately.bytes > 0;
+        let begin = much >= WORTH_IT && much > arena::mapped_bytes() / 2;
+        if !(begun || begin && lately.allows(now)) {
             return;
         }
+        drop(lately);
         let mut bytes = self.purge_pool(pool);
         for _ in 0..BEFORE {
             bytes += self.oldest_sparse(None).map_or(0, |pool| self.purge_pool(pool));

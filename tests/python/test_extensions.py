@@ -52,34 +52,34 @@ def compute(directory):
 
     def arrays():
         random = numpy.random.RandomState(7)
-        numbers = random.randint(0, 10**6, 300000)
+        numbers = random.randint(0, 10**6, 100000)
         words = numpy.array([str(n) for n in numbers[:20000]], dtype=object)
         grown = numpy.concatenate([numbers[i::7] for i in range(7)])
         return digest(
             numpy.sort(numbers).tobytes() + grown.tobytes() + "".join(numpy.unique(words)).encode()
-            + (numbers[:250000].reshape(500, 500) % 9 @ numbers[-500:]).tobytes())
+            + (numbers[:90000].reshape(300, 300) % 9 @ numbers[-300:]).tobytes())
 
     def trees():
         root = lxml.etree.Element("root")
-        for i in range(20000):
+        for i in range(8000):
             child = lxml.etree.SubElement(root, "item", number=str(i))
             child.text = "text %d" % i
             if i % 3 == 0:
                 root.remove(child)
         text = lxml.etree.tostring(root)
         again = lxml.etree.fromstring(text)
-        last = again.xpath("//item[@number > 19900]/text()")
+        last = again.xpath("//item[@number > 7900]/text()")
         return digest(text + "".join(last).encode())
 
     def documents():
-        made = [{"name": "n%d" % i, "list": list(range(i % 9)), "none": None} for i in range(400)]
+        made = [{"name": "n%d" % i, "list": list(range(i % 9)), "none": None} for i in range(200)]
         loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
         text = yaml.dump(made, Dumper=getattr(yaml, "CSafeDumper", yaml.SafeDumper))
         assert yaml.load(text, Loader=loader) == made
         return digest(text.encode())
 
     def texts():
-        made = [{"name": "n%d" % i, "list": list(range(i % 99)), "f": i / 7} for i in range(10000)]
+        made = [{"name": "n%d" % i, "list": list(range(i % 99)), "f": i / 7} for i in range(4000)]
         text = orjson.dumps(made)
         assert orjson.loads(text) == made
         return digest(text)
