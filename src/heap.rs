@@ -47,7 +47,7 @@ pub struct Heap {
     /// Its owner may have been in mid-step when it vanished (in the child of a
     /// fork): never touched again.
     dead: AtomicBool,
-    /// Test builds: how many threads are inside (never more than one).
+    /// Test builds: the thread that is inside, or 0.
     #[cfg_attr(not(feature = "paranoid"), allow(dead_code))]
     inside: AtomicU32,
 }
@@ -196,24 +196,32 @@ impl Heap {
 
 /// Test builds: asserts that no two threads are ever inside one heap.
 #[cfg(feature = "paranoid")]
-struct Inside(&'static Heap);
+struct Inside<'h> {
+    heap: &'h Heap,
+    /// The thread was inside already, further out.
+    nested: bool,
+}
 
 #[cfg(feature = "paranoid")]
-impl Inside {
-    fn new(heap: &'static Heap) -> Inside {
-        let before = heap.inside.fetch_add(1, core::sync::atomic::Ordering::SeqCst);
+impl<'h> Inside<'h> {
+    fn new(heap: &'h Heap) -> Inside<'h> {
+        use core::sync::atomic::Ordering::SeqCst;
+        let me = crate::os::thread_id();
         let shared = ptr::eq(heap, &EMPTY) || ptr::eq(heap, &EXITING);
-        if before != 0 && !shared {
+        let before = heap.inside.compare_exchange(0, me, SeqCst, SeqCst).unwrap_or_else(|b| b);
+        if before != 0 && before != me && !shared {
             let _ = crate::os::write_all(2, b"oxmalloc: paranoid: two threads in one heap\n");
             crate::os::abort();
         }
-        Inside(heap)
+        Inside { heap, nested: before != 0 }
     }
 }
 
 #[cfg(feature = "paranoid")]
-impl Drop for Inside {
+impl Drop for Inside<'_> {
     fn drop(&mut self) {
-        self.0.inside.fetch_sub(1, core::sync::atomic::Ordering::SeqCst);
+        if !self.nested {
+            self.heap.inside.store(0, core::sync::atomic::Ordering::SeqCst);
+        }
     }
 }

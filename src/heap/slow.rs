@@ -92,6 +92,8 @@ pub unsafe fn free<W: Word, D: Domain>(address: usize) {
 fn free_into_pool<W: Word>(pool: PoolRef, address: usize) {
     let heap = life::owner_to_free::<W>();
     if pool.owner() == heap.id() {
+        #[cfg(feature = "paranoid")]
+        let _inside = super::Inside::new(heap);
         // SAFETY: this thread owns the heap, and the heap the pool.
         let pool = unsafe { Owned::new(pool) };
         // SAFETY: the block was given up by the caller of free.
@@ -142,6 +144,8 @@ impl Heap {
 
     /// A block of a class; None when out of memory.
     pub(super) fn take_block(&self, domain: usize, class: SizeClass) -> Option<usize> {
+        #[cfg(feature = "paranoid")]
+        let _inside = super::Inside::new(self);
         purge::tick(Some(self));
         loop {
             let Some(pool) = self.head(domain, class) else {

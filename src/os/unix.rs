@@ -174,6 +174,13 @@ pub fn yield_now() {
     unsafe { libc::sched_yield() };
 }
 
+/// The calling thread, as a number that is not 0.
+#[cfg(feature = "paranoid")]
+pub fn thread_id() -> u32 {
+    // SAFETY: no preconditions.
+    unsafe { libc::gettid() as u32 }
+}
+
 /// The process id.
 pub fn process_id() -> u32 {
     std::process::id()
