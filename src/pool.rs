@@ -28,7 +28,7 @@
 pub mod remote;
 
 use crate::fatal::{Corruption, corrupted};
-use crate::layout::{ALIGNMENT, DOMAINS, MAX_PAGES_PER_POOL, POOL_SIZE};
+use crate::layout::{ALIGNMENT, DOMAINS, MAX_PAGES_PER_POOL, MIN_PAGE, POOL_SIZE};
 use crate::os;
 use crate::plain::Plain;
 use crate::region::{self, RECORD};
@@ -418,7 +418,7 @@ impl Owned {
         }
     }
 
-    /// Makes free blocks of untouched ones, about a page of them; false when
+    /// Makes free blocks of untouched ones, up to the end of a page; false when
     /// none is left.
     pub fn touch_more(self) -> bool {
         if self.untouched.get() >= self.untouched_end.get() {
@@ -434,7 +434,9 @@ impl Owned {
         }
         let size = self.class().block_size();
         let start = self.untouched.get() as usize;
-        let more = (4096 / size).max(1).min(self.untouched_end.get() as usize - start);
+        // Those that start in the same page: it is touched anyway, the next not.
+        let rest_of_page = MIN_PAGE - self.block(start) % MIN_PAGE;
+        let more = rest_of_page.div_ceil(size).min(self.untouched_end.get() as usize - start);
         self.untouched.set((start + more) as u16);
         // Ascending links, ending where the list began.
         let mut block = self.block(start + more - 1);
