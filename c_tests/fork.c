@@ -1,6 +1,6 @@
 /* 500 forks while six threads allocate. A child allocates, frees blocks of
  * threads it does not have, and exits; a lock that belongs to one of those
- * would hang it, and the alarm would say so. */
+ * would hang it. An alarm says so, of the fork as well. */
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -79,18 +79,27 @@ static void child(int number)
     _exit(0);
 }
 
+static void fork_hangs(int signal_number)
+{
+    (void)signal_number;
+    CHECK(false, "fork() itself hung");
+}
+
 int main(void)
 {
+    signal(SIGALRM, fork_hangs);
     pthread_t thread[THREADS];
     for (uintptr_t i = 0; i < THREADS; i++) {
         CHECK(pthread_create(&thread[i], NULL, allocate, (void *)(i + 1)) == 0, "no thread");
     }
     for (int i = 0; i < FORKS; i++) {
+        alarm(ALARM_SECONDS);
         pid_t pid = fork();
         CHECK(pid >= 0, "no fork");
         if (pid == 0) {
             child(i);
         }
+        alarm(0);
         int how;
         CHECK(waitpid(pid, &how, 0) == pid, "child %d is gone", i);
         CHECK(!WIFSIGNALED(how) || WTERMSIG(how) != SIGALRM, "child %d hung", i);

@@ -7,9 +7,8 @@ use crate::heap::{Word, life, slow};
 use crate::layout::{self, MAX_CLASS, MAX_REQUEST, MAX_SPAN};
 use crate::os::KeepErrno;
 use crate::pool::{self, PoolRef, State};
-use crate::region::Slot;
 use crate::size_class::SizeClass;
-use crate::{arena, large, span};
+use crate::{find, large, span};
 use core::ffi::c_void;
 use core::ptr;
 use core::sync::atomic::{AtomicPtr, Ordering::Acquire, Ordering::Release};
@@ -161,31 +160,48 @@ pub unsafe fn realloc<W: Word, D: Domain>(block: *mut c_void, size: usize) -> *m
         return malloc::<W, D>(size);
     }
     let address = block as usize;
-    let Some(pool) = pool::of(address).filter(|p| is_ours(p, address)) else {
+    let Some(pool) = slow::pool_of_block(address) else {
         // SAFETY: not ours, so the previous allocator's.
         return unsafe { PREVIOUS[D::INDEX].realloc(block, size) };
     };
-    pool.demand_block(address);
     if let Some(resized) = resize_in_place(pool, address, size) {
         return resized as *mut c_void;
     }
     let old = pool.block_size();
+    if size <= old {
+        // Shrinking does not fail: the old block serves.
+        let _errno = KeepErrno::new();
+        let new = malloc::<W, D>(size);
+        if new.is_null() {
+            return block;
+        }
+        // SAFETY: as below.
+        return unsafe { move_to::<W, D>(new, block, size) };
+    }
     let new = malloc::<W, D>(size);
     if new.is_null() {
-        let _errno = KeepErrno::new();
-        return if size <= old { block } else { ptr::null_mut() };
+        return new;
     }
-    // SAFETY: both blocks hold that many bytes, and they are distinct.
-    unsafe { ptr::copy_nonoverlapping(block.cast::<u8>(), new.cast::<u8>(), old.min(size)) };
-    // SAFETY: the caller's promise; the new block replaces it.
-    unsafe { free::<W, D>(block) };
-    new
+    // SAFETY: two distinct blocks of at least that many bytes; the caller gives
+    // up the old one when there is a new one.
+    unsafe { move_to::<W, D>(new, block, old) }
 }
 
-/// Whether the record that `address` leads to is about memory of ours: a
-/// vacant record may belong to somebody else's mapping inside the window.
-fn is_ours(pool: PoolRef, address: usize) -> bool {
-    pool.state() != State::Vacant || Slot::of(address).was_ever_ours()
+/// Copies `bytes` to a new block and frees the old one.
+///
+/// # Safety
+/// Both blocks are live, distinct, and hold `bytes`; nobody uses `old` any more.
+unsafe fn move_to<W: Word, D: Domain>(
+    new: *mut c_void,
+    old: *mut c_void,
+    bytes: usize,
+) -> *mut c_void {
+    // SAFETY: the caller's promise.
+    unsafe {
+        ptr::copy_nonoverlapping(old.cast::<u8>(), new.cast::<u8>(), bytes);
+        free::<W, D>(old);
+    }
+    new
 }
 
 /// The block's address when it need not be copied to hold `size` bytes. Where
@@ -213,27 +229,7 @@ pub fn usable_size(block: *const c_void) -> usize {
 
 /// Whether `address` lies in a pool, span or large block of ours.
 pub fn owns(address: *const c_void) -> bool {
-    let address = address as usize;
-    let Some(pool) = pool::of(address) else {
-        return false;
-    };
-    if pool.state() != State::Vacant {
-        return address - pool.base() < pool.block_size().max(layout::POOL_SIZE);
-    }
-    let slot = Slot::of(address);
-    if !slot.is_ours() {
-        return false;
-    }
-    if let Some(view) = arena::view(slot) {
-        // The inside of a span.
-        return view.vacant >> ((address - view.address) / layout::POOL_SIZE) & 1 == 0;
-    }
-    // The inside of a large block: its record is at its first slot.
-    (0..=slot.index()).rev().map(Slot::from_index).take_while(|slot| slot.is_ours()).any(|slot| {
-        pool::of(slot.address()).is_some_and(|pool| {
-            pool.state() == State::Large && address - pool.base() < pool.block_size()
-        })
-    })
+    find::holder(address as usize).is_some()
 }
 
 // ------------------------------------------------------------------------ RAW

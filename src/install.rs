@@ -192,13 +192,15 @@ fn try_install() -> c_int {
     if is_another_copys(&installed(OX_DOMAIN_MEM)) {
         return OX_ERR_SECOND_COPY;
     }
-    if late {
-        if python::is_tracing() {
-            return OX_ERR_TRACEMALLOC;
-        }
-        if chosen_by_user() {
-            return OX_ERR_PYTHONMALLOC;
-        }
+    if late && python::is_tracing() {
+        return OX_ERR_TRACEMALLOC;
+    }
+    // In the constructor CPython has not looked at its environment yet, and
+    // may be told to ignore it (-E, -I); it will put its own functions in our
+    // place if it must.
+    // SAFETY: only the constructor writes it, before there are threads.
+    if unsafe { oxmalloc_in_constructor } == 0 && chosen_by_user(late) {
+        return OX_ERR_PYTHONMALLOC;
     }
     if !life::start() {
         return OX_ERR_NO_MEMORY;
@@ -218,14 +220,15 @@ fn wanted_domains() -> u32 {
     domains
 }
 
-/// PYTHONMALLOC is set, or a release build runs with debug hooks (dev mode).
-fn chosen_by_user() -> bool {
-    os::environment(c"PYTHONMALLOC").is_some_and(|value| !value.is_empty())
-        || !python::is_debug_build() && has_debug_hooks()
-}
-
-fn has_debug_hooks() -> bool {
-    python::allocator_name().is_some_and(|name| name.to_bytes().ends_with(b"_debug"))
+/// PYTHONMALLOC or PYTHONDEVMODE is set, or a release build runs with debug
+/// hooks (-X dev).
+fn chosen_by_user(late: bool) -> bool {
+    let is_set = |name| os::environment(name).is_some_and(|value| !value.is_empty());
+    let has_debug_hooks =
+        || python::allocator_name().is_some_and(|name| name.to_bytes().ends_with(b"_debug"));
+    is_set(c"PYTHONMALLOC")
+        || is_set(c"PYTHONDEVMODE")
+        || late && !python::is_debug_build() && has_debug_hooks()
 }
 
 fn set_hooks(mut wanted: u32, late: bool) -> c_int {

@@ -64,7 +64,6 @@ fn map(bytes: usize) -> Option<usize> {
 
 /// Frees the large block that starts at `address`.
 pub fn free(pool: PoolRef, address: usize) {
-    pool.demand_block(address);
     let bytes = pool.block_size();
     let domain = pool.domain();
     if !pool.close(State::Large) {

@@ -62,7 +62,7 @@
 //! 1. `layout`, `size_class`, `plain`: numbers and words
 //! 2. `os`: the system and the processor; the only `cfg` on either
 //! 3. `options`, `fatal`: what the user sets; the end of a corrupted process
-//! 4. `region`, `arena`, `pool`, `span`, `large`
+//! 4. `region`, `arena`, `pool`, `span`, `large`, `find`
 //! 5. `python`: what we ask of the interpreter
 //! 6. `heap`, `domain`
 //! 7. `interface`, `stats`, `snapshot`, `report`, `install`
@@ -81,6 +81,7 @@ pub mod abi;
 mod arena;
 mod domain;
 mod fatal;
+mod find;
 mod heap;
 mod install;
 pub mod interface;
@@ -102,5 +103,8 @@ mod stats;
 #[doc(hidden)]
 pub mod testing {
     pub use crate::domain::{block_size_for, verify};
-    pub use crate::options::{Kind, TABLE};
+    pub use crate::options::{Choice, Kind, TABLE};
+
+    /// include/oxmalloc.h as it should be.
+    pub const GENERATED_HEADER: &str = include_str!(env!("OXMALLOC_GENERATED_HEADER"));
 }

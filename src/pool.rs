@@ -17,9 +17,9 @@
 //!   *floor*: free has a single test ("did count reach zero?"), and the slow
 //!   paths choose what it means: a full pool has a block again, the pool became
 //!   sparse, the pool became empty, or more was freed than allocated;
-//! - popping checks that the block lies in its pool by one comparison that is
-//!   also the test for the end of the list, so a freed block that somebody
-//!   wrote to is found before it is handed out.
+//! - popping checks by one comparison, which is also the test for the end of
+//!   the list, that the block lies among the blocks of the pool: so a freed
+//!   block that somebody wrote to is found before it is handed out.
 //!
 //! Pages of a pool on which no block is allocated can be given back one by one
 //! (`purge_pages`). They are remembered as bits; the blocks on them leave the
@@ -35,7 +35,7 @@ use crate::region::{self, RECORD};
 use crate::size_class::SizeClass;
 use core::cell::Cell;
 use core::ops::Deref;
-use core::sync::atomic::{AtomicU8, AtomicUsize, Ordering::Relaxed};
+use core::sync::atomic::{AtomicU8, AtomicU32, AtomicUsize, Ordering::Relaxed};
 
 /// A heap, to those who only compare: 0 is nobody.
 pub type HeapId = usize;
@@ -67,26 +67,27 @@ pub struct Pool {
     free: Cell<usize>,
     count: Plain<i32>,
     floor: Plain<i32>,
-    base: Plain<usize>,
+    /// Where the first block starts. Not always where the pool does: a colour,
+    /// so that the blocks of different pools do not all share a cache set.
+    start: Plain<usize>,
+    /// Bytes of all blocks together; 0 when not in use.
+    area: Plain<usize>,
     /// Neighbours in the heap's bin.
     pub next: Cell<Option<PoolRef>>,
     pub previous: Cell<Option<PoolRef>>,
     /// Blocks never used yet: indices from here up to the end.
     untouched: Cell<u16>,
     untouched_end: Cell<u16>,
-    capacity: Cell<u16>,
-    /// Offset of the first block: a colour, so that the blocks of different
-    /// pools do not all start in the same cache set.
-    first: Cell<u16>,
     /// Pages given back, one bit each.
     purged: Cell<u16>,
     class: Cell<SizeClass>,
-    domain: AtomicU8,
     state: AtomicU8,
 
     // Second cache line.
-    /// Blocks freed by threads that do not own the heap.
+    /// Blocks freed by threads that do not own the heap, and how many.
     pub remote: remote::List,
+    remote_count: AtomicU32,
+    domain: AtomicU8,
     /// The next pool with such blocks.
     pub pending_next: AtomicUsize,
     /// Neighbours among the sparse pools, and when it became one.
@@ -95,8 +96,6 @@ pub struct Pool {
     pub sparse_since: Cell<u32>,
     /// Blocks allocated when it was last looked at; -1 when not listed.
     pub sparse_live: Cell<i32>,
-    /// Spans and large blocks: usable bytes of the block.
-    size: AtomicUsize,
 }
 
 const _: () = assert!(size_of::<Pool>() == RECORD);
@@ -154,41 +153,46 @@ pub enum Pushed {
 
 /// The header of the pool that `address` lies in, when the address is in the
 /// window at all. The pool may be vacant.
-#[inline(always)]
 pub fn of(address: usize) -> Option<PoolRef> {
     // SAFETY: every record of the window is mapped for ever, and zero (as
     // fresh ones are) is a valid vacant Pool.
     region::record_of(address).map(|record| unsafe { record.cast::<Pool>().as_ref() })
 }
 
+/// As `of`, for what should be a block: None also when `address` is not aligned
+/// as every block is.
+#[inline(always)]
+pub fn of_block(address: usize) -> Option<PoolRef> {
+    // SAFETY: as above.
+    region::record_of_block(address).map(|record| unsafe { record.cast::<Pool>().as_ref() })
+}
+
 impl Pool {
-    /// A pool without blocks that looks exhausted: what the bins of a heap
-    /// point to while they have no pool.
+    /// A pool without blocks: what the bins of a heap point to while they have
+    /// no pool. Its area is empty, so nothing is ever popped from it.
     pub const fn exhausted() -> Pool {
         Pool {
             owner: Plain::new(0),
             free: Cell::new(0),
             count: Plain::new(0),
             floor: Plain::new(0),
-            // Nothing lies in this pool, not even 0, the end of a list.
-            base: Plain::new(usize::MAX << 16),
+            start: Plain::new(0),
+            area: Plain::new(0),
             next: Cell::new(None),
             previous: Cell::new(None),
             untouched: Cell::new(0),
             untouched_end: Cell::new(0),
-            capacity: Cell::new(0),
-            first: Cell::new(0),
             purged: Cell::new(0),
             class: Cell::new(SizeClass::SMALLEST),
-            domain: AtomicU8::new(0),
             state: AtomicU8::new(State::Vacant as u8),
             remote: remote::List::new(),
+            remote_count: AtomicU32::new(0),
+            domain: AtomicU8::new(0),
             pending_next: AtomicUsize::new(0),
             sparse_next: Cell::new(None),
             sparse_previous: Cell::new(None),
             sparse_since: Cell::new(0),
             sparse_live: Cell::new(-1),
-            size: AtomicUsize::new(0),
         }
     }
 
@@ -200,8 +204,9 @@ impl Pool {
         unsafe { self.owner.read() }
     }
 
+    /// Where the pool starts.
     pub fn base(&self) -> usize {
-        self.base.load()
+        self.start.load() & !(POOL_SIZE - 1)
     }
 
     pub fn state(&self) -> State {
@@ -222,25 +227,37 @@ impl Pool {
         self.class.get()
     }
 
+    /// How many blocks it has.
     pub fn capacity(&self) -> usize {
-        self.capacity.get() as usize
+        match self.state() {
+            State::Vacant => 0,
+            State::Used | State::Full => self.class().capacity(),
+            State::Span | State::Large => 1,
+        }
     }
 
     /// Bytes usable in a block.
     pub fn block_size(&self) -> usize {
         match self.state() {
-            State::Span | State::Large => self.size.load(Relaxed),
-            _ => self.class().block_size(),
+            State::Vacant => 0,
+            State::Used | State::Full => self.class().block_size(),
+            State::Span | State::Large => self.area.load(),
         }
     }
 
-    /// Blocks allocated (those freed elsewhere and not collected yet count).
+    /// Blocks allocated; those that others freed count until they are
+    /// collected.
     pub fn live(&self) -> i32 {
         match self.state() {
             State::Vacant => 0,
+            State::Used | State::Full => self.count.load() + self.floor.load(),
             State::Span | State::Large => 1,
-            _ => self.count.load() + self.floor.load(),
         }
+    }
+
+    /// Blocks that others freed and that are not collected yet.
+    pub fn remote_count(&self) -> usize {
+        self.remote_count.load(Relaxed) as usize
     }
 
     /// Untouched blocks: never used, or on pages given back.
@@ -261,73 +278,75 @@ impl Pool {
         self.purged.get().count_ones() as usize * os::page_size()
     }
 
-    /// Whether `address` is where a block of this pool, span or mapping starts
-    /// that may be allocated.
+    /// Whether `address` is where a block of this pool, span or mapping starts.
     pub fn is_block(&self, address: usize) -> bool {
-        let offset = address.wrapping_sub(self.base() + self.first.get() as usize);
-        match self.state() {
-            State::Vacant => false,
-            State::Span | State::Large => offset == 0,
-            _ => {
-                let size = self.class().block_size();
-                offset < self.capacity() * size && offset % size == 0
-            }
-        }
+        let offset = address.wrapping_sub(self.start.load());
+        offset < self.area.load() && offset % self.block_size().max(1) == 0
     }
 
     /// Ends the process when `address` is no block of this pool.
     pub fn demand_block(&self, address: usize) {
         if !self.is_block(address) {
-            corrupted(match self.state() {
-                State::Vacant => Corruption::VacantPool,
-                _ => Corruption::NotABlock,
-            });
+            corrupted(Corruption::NotABlock);
         }
     }
 
     /// Makes a vacant record the header of a pool of `class` at `base`.
     pub fn open(&self, owner: HeapId, base: usize, domain: usize, class: SizeClass) {
-        let slack = POOL_SIZE - class.capacity() * class.block_size();
-        let colour = (base / POOL_SIZE * 64) % (slack + 1) / ALIGNMENT * ALIGNMENT;
-        self.base.store(base);
+        let area = class.capacity() * class.block_size();
+        let colour = (base / POOL_SIZE * 64) % (POOL_SIZE - area + 1) / ALIGNMENT * ALIGNMENT;
         self.free.set(0);
         self.next.set(None);
         self.previous.set(None);
         self.untouched.set(0);
         self.untouched_end.set(class.capacity() as u16);
-        self.capacity.set(class.capacity() as u16);
-        self.first.set(colour as u16);
         self.purged.set(0);
         self.class.set(class);
-        self.domain.store(domain as u8, Relaxed);
         self.sparse_live.set(-1);
+        self.remote_count.store(0, Relaxed);
         self.floor.store(0);
         self.count.store(0);
-        self.state.store(State::Used as u8, Relaxed);
+        self.open_single(State::Used, base + colour, domain, area);
         self.owner.store(owner);
     }
 
     /// Makes a vacant record the header of one block of `size` bytes, which no
     /// heap owns: whoever frees it does so under the layer's lock below.
     pub fn open_single(&self, state: State, address: usize, domain: usize, size: usize) {
-        self.base.store(address);
-        self.first.set(0);
+        self.start.store(address);
+        self.area.store(size);
         self.purged.set(0);
         self.domain.store(domain as u8, Relaxed);
-        self.size.store(size, Relaxed);
         self.state.store(state as u8, Relaxed);
     }
 
     /// Changes the usable bytes of a span or large block.
     pub fn set_size(&self, size: usize) {
-        self.size.store(size, Relaxed);
+        self.area.store(size);
     }
 
     /// Makes the record vacant. False when it was: then somebody else closed
     /// the same block at the same time.
     pub fn close(&self, was: State) -> bool {
         self.owner.store(0);
+        self.area.store(0);
         self.state.compare_exchange(was as u8, State::Vacant as u8, Relaxed, Relaxed).is_ok()
+    }
+
+    /// Notes that another thread freed a block; true when the owner must be
+    /// told that there are such blocks.
+    ///
+    /// # Safety
+    /// `block` lies in this pool and is not used any more.
+    pub unsafe fn push_remote(&self, block: usize) -> bool {
+        self.remote_count.fetch_add(1, Relaxed);
+        // SAFETY: the block was given up; its first word is ours for the link.
+        self.remote.push(block, |next| unsafe { *(block as *mut usize) = next })
+    }
+
+    /// Offset of the first block.
+    fn first(&self) -> usize {
+        self.start.load() % POOL_SIZE
     }
 
     /// The lowest run of bits of `pages`, and the blocks that overlap it.
@@ -336,7 +355,7 @@ impl Pool {
         let start = pages.trailing_zeros() as usize;
         let length = (pages >> start).trailing_ones() as usize;
         let run = (u16::MAX >> (MAX_PAGES_PER_POOL - length)) << start;
-        let (size, first) = (self.class().block_size(), self.first.get() as usize);
+        let (size, first) = (self.class().block_size(), self.first());
         let low = (start * page).saturating_sub(first) / size;
         let high = ((start + length) * page).saturating_sub(first).div_ceil(size);
         (run, low, high.min(self.capacity()))
@@ -368,14 +387,14 @@ impl Owned {
         self.0
     }
 
-    /// Takes the first free block; None when there is none, or when the link
-    /// to it leaves the pool.
+    /// Takes the first free block; None when there is none, or when what the
+    /// list leads to lies outside the blocks of this pool.
     #[inline(always)]
     pub fn pop(self) -> Option<usize> {
         let block = self.free.get();
         // SAFETY: Owned: nobody else writes to the first line.
-        let base = unsafe { self.base.read() };
-        if block ^ base >= POOL_SIZE {
+        let (start, area) = unsafe { (self.start.read(), self.area.read()) };
+        if block.wrapping_sub(start) >= area {
             return None;
         }
         // SAFETY: the block lies in this pool, whose memory is mapped, and is
@@ -408,14 +427,16 @@ impl Owned {
         if count == 0 { Pushed::AtFloor } else { Pushed::Done }
     }
 
-    /// Whether the free list is at its end; ends the process when it leads
-    /// out of the pool.
+    /// Whether the free list is at its end; ends the process when it leads to
+    /// something that is no block of this pool.
     pub fn is_exhausted(self) -> bool {
-        match self.free.get() {
-            0 => true,
-            block if block ^ self.base() >= POOL_SIZE => corrupted(Corruption::FreeList),
-            _ => false,
+        let block = self.free.get();
+        if block != 0 && !self.is_block(block) {
+            // Freed as if it were one, or a link that somebody wrote over.
+            let inside = block & !(POOL_SIZE - 1) == self.base();
+            corrupted(if inside { Corruption::NotABlock } else { Corruption::FreeList });
         }
+        block == 0
     }
 
     /// Makes free blocks of untouched ones, up to the end of a page; false when
@@ -452,7 +473,7 @@ impl Owned {
     }
 
     fn block(self, index: usize) -> usize {
-        self.base() + self.first.get() as usize + index * self.class().block_size()
+        self.start.load() + index * self.class().block_size()
     }
 
     pub fn floor(self) -> i32 {
@@ -476,22 +497,26 @@ impl Owned {
         self.set_floor(floor);
     }
 
-    /// Adds blocks that other threads freed to the free list.
+    /// Adds blocks that other threads freed to the free list; how many.
     pub fn collect_remote(self) -> usize {
-        let mut block = self.remote.take();
-        let mut taken = 0;
+        let first = self.remote.take();
+        let (mut taken, mut last, mut block) = (0, 0, first);
         while block != 0 {
+            // Twice the same block makes the list endless.
             if !self.is_block(block) || taken == self.capacity() {
                 corrupted(Corruption::RemoteList);
             }
+            (taken, last) = (taken + 1, block);
             // SAFETY: a freed block of this pool; its first word is the link.
-            let next = unsafe { *(block as *const usize) };
-            // SAFETY: the list was taken, so the block is this thread's alone.
-            unsafe { *(block as *mut usize) = self.free.get() };
-            self.free.set(block);
-            taken += 1;
-            block = next;
+            block = unsafe { *(block as *const usize) };
         }
+        if taken == 0 {
+            return 0;
+        }
+        // SAFETY: the list was taken, so its last block is this thread's alone.
+        unsafe { *(last as *mut usize) = self.free.get() };
+        self.free.set(first);
+        self.remote_count.fetch_sub(taken as u32, Relaxed);
         self.count.store(self.count.load() - taken as i32);
         if self.live() < 0 {
             corrupted(Corruption::RemoteList);
@@ -508,7 +533,7 @@ impl Owned {
             return 0;
         }
         let free = self.free_blocks();
-        let (size, first) = (self.class().block_size(), self.first.get() as usize);
+        let (size, first) = (self.class().block_size(), self.first());
         // A page keeps its memory when an allocated block overlaps it.
         let mut busy = 0u16;
         for index in (0..self.capacity()).filter(|i| !free.has(*i)) {
@@ -560,7 +585,7 @@ impl Owned {
     fn free_blocks(self) -> BlockSet {
         let mut set = BlockSet([0; POOL_SIZE / ALIGNMENT / 64]);
         let size = self.class().block_size();
-        let start = self.base() + self.first.get() as usize;
+        let start = self.start.load();
         let mut count = 0;
         let mut block = self.free.get();
         while block != 0 {

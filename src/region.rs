@@ -21,7 +21,7 @@
 //! Mappings are placed with a hint and checked, never forced. Should a slot
 //! hold somebody else's mapping, it is skipped for good.
 
-use crate::layout::{ARENA_SHIFT, ARENA_SIZE, POOL_SHIFT, POOLS_PER_ARENA};
+use crate::layout::{ALIGNMENT, ARENA_SHIFT, ARENA_SIZE, POOL_SHIFT, POOLS_PER_ARENA};
 use crate::os::{self, lock::ForkLock};
 use crate::plain::Plain;
 use core::ptr::NonNull;
@@ -40,37 +40,46 @@ const MAX_SLOTS: usize = 4 << 20;
 /// Records are mapped for this many slots at a time.
 const STEP: usize = 64;
 
-/// Read on every free. Written once at start, but for `bytes`, which grows.
+/// Read on every free. Written once at start, but for `units`, which grows.
 struct Window {
     base: Plain<usize>,
-    /// Addresses from `base` on that have records.
-    bytes: Plain<usize>,
+    /// How far it has records, in units of ALIGNMENT bytes.
+    units: Plain<usize>,
     records: Plain<usize>,
     slot_records: Plain<usize>,
 }
 
 static WINDOW: Window = Window {
     base: Plain::new(0),
-    bytes: Plain::new(0),
+    units: Plain::new(0),
     records: Plain::new(0),
     slot_records: Plain::new(0),
 };
 
 /// The record of the pool that `address` lies in; None when it is outside the
 /// window, so certainly not ours. Any value may be asked.
-#[inline(always)]
+#[inline]
 pub fn record_of(address: usize) -> Option<NonNull<u8>> {
+    record_of_block(address & !(ALIGNMENT - 1))
+}
+
+/// As `record_of`, for what should be a block: None also when `address` is not
+/// aligned as every block is.
+#[inline(always)]
+pub fn record_of_block(address: usize) -> Option<NonNull<u8>> {
     // SAFETY: written before any address of the window was handed out, but for
-    // `bytes`, of which an older value is good for every older address.
-    let (base, bytes, records) =
-        unsafe { (WINDOW.base.read(), WINDOW.bytes.read(), WINDOW.records.read()) };
-    let offset = address.wrapping_sub(base);
-    if offset >= bytes {
+    // `units`, of which an older value is good for every older address.
+    let (base, units, records) =
+        unsafe { (WINDOW.base.read(), WINDOW.units.read(), WINDOW.records.read()) };
+    // In units of 16 bytes; what is not a multiple gets its odd bits at the
+    // top, and so is far too large: one comparison serves both.
+    let unit = address.wrapping_sub(base).rotate_right(ALIGNMENT.trailing_zeros());
+    if unit >= units {
         return None;
     }
-    let record = records + ((offset >> POOL_SHIFT) << RECORD_SHIFT);
+    let pool = unit >> (POOL_SHIFT - ALIGNMENT.trailing_zeros());
     // SAFETY: inside a mapping, so not null.
-    Some(unsafe { NonNull::new_unchecked(record as *mut u8) })
+    Some(unsafe { NonNull::new_unchecked((records + (pool << RECORD_SHIFT)) as *mut u8) })
 }
 
 /// A 2 MiB step of the window.
@@ -123,7 +132,7 @@ const LET_GO: u32 = 2;
 
 /// How many slots have records.
 pub fn slots() -> u32 {
-    (WINDOW.bytes.load() >> ARENA_SHIFT) as u32
+    (WINDOW.units.load() / (ARENA_SIZE / ALIGNMENT)) as u32
 }
 
 /// Bytes mapped for records.
@@ -236,7 +245,7 @@ impl Region {
 
     /// Has records for the first `slots` slots.
     fn grow_records(&mut self, slots: usize) -> bool {
-        let have = WINDOW.bytes.load() >> ARENA_SHIFT;
+        let have = self::slots() as usize;
         if slots <= have {
             return true;
         }
@@ -260,7 +269,7 @@ impl Region {
         os::huge_pages(records, bytes, false);
         os::huge_pages(slot_records, slot_bytes, false);
         // Only now: whoever sees the larger window finds its records mapped.
-        WINDOW.bytes.store(want << ARENA_SHIFT);
+        WINDOW.units.store(want * (ARENA_SIZE / ALIGNMENT));
         true
     }
 

@@ -34,7 +34,6 @@ pub fn pools_for(size: usize) -> usize {
 
 /// Frees the span that starts at `address`.
 pub fn free(pool: PoolRef, address: usize) {
-    pool.demand_block(address);
     let bytes = pool.block_size();
     let domain = pool.domain();
     if !pool.close(State::Span) {

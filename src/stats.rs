@@ -62,9 +62,9 @@ fn each_pool(mut visit: impl FnMut(PoolRef) -> i32) -> i32 {
 fn info(pool: PoolRef) -> Option<OxPoolInfo> {
     let state = pool.state();
     let single = matches!(state, State::Span | State::Large);
-    let block_bytes = pool.block_size();
-    let capacity = if single { 1 } else { pool.capacity() };
-    let live = pool.live().clamp(0, capacity as i32) as usize;
+    let (block_bytes, capacity) = (pool.block_size(), pool.capacity());
+    // What others freed is free, though its owner has not collected it yet.
+    let live = (pool.live() - pool.remote_count() as i32).clamp(0, capacity as i32) as usize;
     let untouched = if single { 0 } else { pool.untouched().min(capacity - live) };
     Some(OxPoolInfo {
         size: size_of::<OxPoolInfo>(),
@@ -73,11 +73,11 @@ fn info(pool: PoolRef) -> Option<OxPoolInfo> {
         domain: pool.domain() as u32 + OX_DOMAIN_MEM as u32,
         state: match state {
             State::Vacant => return None,
-            State::Full => OX_POOL_FULL,
-            State::Used if live == 0 => OX_POOL_EMPTY,
-            State::Used => OX_POOL_USED,
             State::Span => OX_POOL_SPAN,
             State::Large => OX_POOL_LARGE,
+            State::Used | State::Full if live == 0 => OX_POOL_EMPTY,
+            State::Used | State::Full if live == capacity => OX_POOL_FULL,
+            State::Used | State::Full => OX_POOL_USED,
         },
         block_bytes,
         capacity,

@@ -25,6 +25,14 @@ use loom::sync::{Arc, Mutex};
 use loom::thread;
 use remote::List;
 
+/// Every order in which threads are interrupted at most three times in all
+/// while they could go on: more orders take minutes and found no more.
+fn model(run: impl Fn() + Send + Sync + 'static) {
+    let mut model = loom::model::Builder::new();
+    model.preemption_bound = Some(3);
+    model.check(run);
+}
+
 /// A freed block: its first word and the rest.
 struct Block {
     link: UnsafeCell<usize>,
@@ -78,7 +86,7 @@ impl<const N: usize> Pool<N> {
 /// the owner sees what they wrote.
 #[test]
 fn list() {
-    loom::model(|| {
+    model(|| {
         let pool = Arc::new(Pool::<3>::new());
         let count = |blocks: &'static [usize]| {
             let pool = pool.clone();
@@ -141,7 +149,7 @@ impl<const P: usize, const N: usize> Heap<P, N> {
 /// a pool that nobody announces.
 #[test]
 fn collect() {
-    loom::model(|| {
+    model(|| {
         let heap = Arc::new(Heap::<2, 2>::new());
         let freers = [[(1, 1), (2, 1)], [(2, 2), (1, 2)]].map(|frees| {
             let heap = heap.clone();
@@ -240,7 +248,7 @@ impl<const P: usize, const N: usize> Process<P, N> {
 /// A thread ends and another adopts its heap, while a third frees blocks of it.
 #[test]
 fn adoption() {
-    loom::model(|| {
+    model(|| {
         let process = Arc::new(Process::<1, 2>::new());
         assert!(process.adopt(1));
         let freer =
@@ -266,7 +274,7 @@ fn adoption() {
 /// is faster while the other still runs.
 #[test]
 fn hand_over() {
-    loom::model(|| {
+    model(|| {
         let process = Arc::new(Process::<1, 0>::new());
         let gil = Arc::new(Mutex::new(()));
         let threads = [1, 2].map(|thread| {

@@ -39,20 +39,21 @@ pub fn malloc<W: Word, D: Domain>(size: usize) -> *mut c_void {
     }
 }
 
-/// Frees a block.
+/// Frees a block. (The slow paths take the heap first and the address second:
+/// where they are already, so that the hot path needs no move.)
 ///
 /// # Safety
 /// `address` is 0, a live block of ours, or one that `D::free_foreign` takes.
 #[inline(always)]
 pub unsafe fn free<W: Word, D: Domain>(address: usize) {
-    let Some(pool) = pool::of(address) else {
-        // SAFETY: outside the window, so not ours.
-        return unsafe { D::free_foreign(address) };
+    let Some(pool) = pool::of_block(address) else {
+        // SAFETY: the caller's promise.
+        return unsafe { slow::free_foreign::<D>(address) };
     };
     let heap = W::heap();
     if pool.owner() != heap.id() {
         // SAFETY: the caller's promise.
-        return unsafe { slow::free::<W, D>(address) };
+        return unsafe { slow::free::<W, D>(heap, address) };
     }
     #[cfg(feature = "paranoid")]
     let _inside = super::Inside::new(heap);
@@ -61,7 +62,7 @@ pub unsafe fn free<W: Word, D: Domain>(address: usize) {
     // SAFETY: the caller gives the block up, and it lies in the pool.
     match unsafe { pool.push(address) } {
         Pushed::Done => {}
-        Pushed::AtFloor => slow::at_floor(heap, pool, address),
+        Pushed::AtFloor => slow::at_floor(heap, address, pool),
         Pushed::DoubleFree => slow::double_free(),
     }
 }

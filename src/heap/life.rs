@@ -18,7 +18,7 @@
 //!   are gone. Heaps that were at rest can be adopted; one whose owner may
 //!   have been in mid-step is dead: nobody touches it again.
 //!
-//! Order of the locks: FALLBACK, HEAPS, purge, arenas, large cache, region.
+//! Order of the locks: START, FALLBACK, HEAPS, purge, arenas, large cache, region.
 
 use super::{Direct, EMPTY, EXITING, Heap, Hooked, Word, purge};
 use crate::os::lock::ForkLock;
@@ -27,10 +27,9 @@ use crate::{arena, large, options, os, python, region};
 use core::ffi::c_void;
 use core::ptr;
 use core::sync::atomic::{
-    AtomicPtr, AtomicUsize, Ordering::Acquire, Ordering::Relaxed, Ordering::Release,
+    AtomicPtr, AtomicU8, AtomicUsize, Ordering::Acquire, Ordering::Relaxed, Ordering::Release,
     Ordering::SeqCst,
 };
-use once_cell::race::OnceBool;
 
 /// Who serves the calling thread.
 pub enum Owner {
@@ -229,14 +228,27 @@ unsafe extern "C" fn thread_exits(_: *mut c_void) {
 /// Readies the heap on first use: the options, the addresses, the handlers of
 /// fork. False when that is impossible; then nothing can be allocated.
 pub fn start() -> bool {
-    static STARTED: OnceBool = OnceBool::new();
-    STARTED.get_or_init(|| {
-        options::read(python::is_here());
-        region::start() && os::at_fork(before_fork, after_fork_in_parent, after_fork_in_child)
-    })
+    const READY: u8 = 1;
+    const IMPOSSIBLE: u8 = 2;
+    static STATE: AtomicU8 = AtomicU8::new(0);
+    if STATE.load(Acquire) == 0 {
+        // One thread does it: handlers registered twice would wait for
+        // themselves.
+        let _one_at_a_time = START.lock();
+        if STATE.load(Relaxed) == 0 {
+            options::read(python::is_here());
+            let ready = region::start()
+                && os::at_fork(before_fork, after_fork_in_parent, after_fork_in_child);
+            STATE.store(if ready { READY } else { IMPOSSIBLE }, Release);
+        }
+    }
+    STATE.load(Relaxed) == READY
 }
 
+static START: ForkLock<()> = ForkLock::new(());
+
 unsafe extern "C" fn before_fork() {
+    START.hold();
     FALLBACK.hold();
     HEAPS.hold();
     purge::before_fork();
@@ -254,6 +266,7 @@ unsafe extern "C" fn after_fork_in_parent() {
         purge::after_fork();
         HEAPS.let_go();
         FALLBACK.let_go();
+        START.let_go();
     }
 }
 

@@ -9,7 +9,7 @@ use crate::layout::{MAX_SPAN, POOL_SIZE};
 use crate::pool::{self, Owned, Pool, PoolRef, Pushed, State, held};
 use crate::size_class::SizeClass;
 use crate::span::Taken;
-use crate::{arena, large, os, region, span};
+use crate::{arena, find, large, os, region, span};
 use core::ffi::c_void;
 use core::ptr;
 use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -66,27 +66,53 @@ fn take_pools(heap: Option<&Heap>, pools: usize) -> Option<arena::Run> {
     })
 }
 
+/// free, of what is no block of ours: NULL, somebody else's, or nonsense.
+///
+/// # Safety
+/// As `fast::free`.
+#[cold]
+#[inline(never)]
+pub unsafe fn free_foreign<D: Domain>(address: usize) {
+    if pool_of_block(address).is_none() {
+        // SAFETY: the caller's promise.
+        unsafe { D::free_foreign(address) }
+    }
+}
+
+/// The pool, span or large block of a live block; None when the address is
+/// somebody else's. Ends the process when it is ours but no block.
+pub fn pool_of_block(address: usize) -> Option<PoolRef> {
+    let pool = pool::of(address)?;
+    if pool.is_block(address) {
+        return Some(pool);
+    }
+    if find::holder(address).is_some() {
+        corrupted(Corruption::NotABlock);
+    }
+    if region::Slot::of(address).was_ever_ours() {
+        corrupted(Corruption::VacantPool);
+    }
+    None // Somebody else's mapping inside the window.
+}
+
 /// free, when the pool is not of the heap that this thread's word points to.
 ///
 /// # Safety
 /// As `fast::free`.
 #[cold]
 #[inline(never)]
-pub unsafe fn free<W: Word, D: Domain>(address: usize) {
-    let Some(pool) = pool::of(address) else {
-        return;
+pub unsafe fn free<W: Word, D: Domain>(heap: &'static Heap, address: usize) {
+    let Some(pool) = pool_of_block(address) else {
+        // SAFETY: the caller's promise.
+        return unsafe { D::free_foreign(address) };
     };
     match pool.state() {
         State::Used | State::Full => return free_into_pool::<W>(pool, address),
         State::Span => span::free(pool, address),
         State::Large => large::free(pool, address),
-        State::Vacant if region::Slot::of(address).was_ever_ours() => {
-            corrupted(Corruption::VacantPool)
-        }
-        // SAFETY: somebody else's mapping inside the window.
-        State::Vacant => return unsafe { D::free_foreign(address) },
+        State::Vacant => corrupted(Corruption::VacantPool),
     }
-    purge::after_free(W::heap().if_real());
+    purge::after_free(heap.if_real());
 }
 
 fn free_into_pool<W: Word>(pool: PoolRef, address: usize) {
@@ -99,16 +125,15 @@ fn free_into_pool<W: Word>(pool: PoolRef, address: usize) {
         // SAFETY: the block was given up by the caller of free.
         match unsafe { pool.push(address) } {
             Pushed::Done => {}
-            Pushed::AtFloor => at_floor(heap, pool, address),
+            Pushed::AtFloor => at_floor(heap, address, pool),
             Pushed::DoubleFree => double_free(),
         }
         return;
     }
     // The owner's identity first: once pushed, the block may be taken again.
     let owner = pool.owner();
-    // SAFETY: the block was given up; its first word is ours for the link.
-    let first = pool.remote.push(address, |next| unsafe { *(address as *mut usize) = next });
-    if first {
+    // SAFETY: the block was given up.
+    if unsafe { pool.push_remote(address) } {
         // SAFETY: heaps live for ever, and a pool with live blocks (this one
         // counts as live until it is collected) keeps its owner.
         unsafe { &*(owner as *const Heap) }.announce(pool);
@@ -118,7 +143,7 @@ fn free_into_pool<W: Word>(pool: PoolRef, address: usize) {
 /// The count of a pool of `heap` reached its floor after `address` was freed.
 #[cold]
 #[inline(never)]
-pub fn at_floor(heap: &Heap, pool: Owned, address: usize) {
+pub fn at_floor(heap: &Heap, address: usize, pool: Owned) {
     pool.demand_block(address);
     heap.settle(pool);
     purge::after_free(Some(heap));

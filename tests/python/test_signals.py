@@ -47,22 +47,43 @@ def allocate_in_a_handler(signals):
 
 def dump_beside_threads(dumps):
     import faulthandler
+    import os
     import tempfile
+    import threading
 
     import inside
 
-    # The watchdog thread holds no GIL and no thread state.
-    with tempfile.TemporaryFile() as file, inside.busy(6):
+    started, going = [], [True]
+
+    # The watchdog thread walks the frames without the GIL. CPython 3.9 and
+    # 3.10 do not survive calls of Python functions meanwhile, so here are none.
+    def work():
+        started.append(True)
+        while going:
+            kept = list(map(bytes, inside.SIZES))
+            kept.append("".join(map(str, range(1000))))
+            kept.append(list(map(bytearray, inside.SIZES)))
+
+    threads = [threading.Thread(target=work) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    with tempfile.TemporaryFile() as file:
+        while len(started) < len(threads):
+            pass
         faulthandler.dump_traceback_later(0.002, repeat=True, file=file)
-        for seed in range(dumps):
-            inside.churn(100, seed)
+        for _ in range(dumps):
+            list(map(bytes, inside.SIZES))
             faulthandler.dump_traceback(file)
-        while True:
-            inside.churn(100)
-            file.seek(0)
-            if file.read().count(b"Timeout (") >= 10:
-                break
+        # As many again, all of them the watchdog's.
+        enough = 2 * os.fstat(file.fileno()).st_size
+        while os.fstat(file.fileno()).st_size < enough:
+            pass
         faulthandler.cancel_dump_traceback_later()
+        going.clear()
+        for thread in threads:
+            thread.join()
+        file.seek(0)
+        assert file.read().count(b"Timeout (") > 1
 
 
 def crash_reported():

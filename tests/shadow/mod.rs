@@ -12,7 +12,7 @@
 //!
 //! The heap is one for the process: one model at a time.
 
-#![allow(dead_code)] // Not every test uses all of it.
+#![allow(dead_code, unused_imports)] // Not every test uses all of it.
 
 mod block;
 #[cfg(not(fuzzing))]
@@ -285,7 +285,9 @@ impl Shadow {
 /// Gives back all that this thread can reach, with no other at work.
 fn trim() {
     let before = stats().given_back_bytes;
-    assert_eq!(Ox_Trim(), stats().given_back_bytes - before, "what Ox_Trim says it gave back");
+    let said = Ox_Trim();
+    let went = stats().given_back_bytes - before;
+    assert!(said <= went, "Ox_Trim says it gave {said} bytes back, but {went} went");
 }
 
 pub fn stats() -> OxStats {
