@@ -21,7 +21,7 @@ void use(void *&place)
 {
     EACH_DOMAIN(d) {
         for (size_t size : SIZES) {
-            if (size <= LAST_SPAN) {
+            if (size <= 2 * LAST_CLASS) { // classes and a span
                 char *block = static_cast<char *>(take(d, size));
                 memset(block, 'e', size);
                 block = static_cast<char *>(d->f.realloc(nullptr, block, size + 100));

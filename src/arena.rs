@@ -142,6 +142,9 @@ pub static TOTALS: Totals = Totals {
 
 /// Counts bytes that went back to the system.
 pub fn count_given_back(bytes: usize) {
+    if bytes == 0 {
+        return;
+    }
     TOTALS.given_back.fetch_add(bytes, Relaxed);
     TOTALS.given_back_calls.fetch_add(1, Relaxed);
 }
@@ -223,12 +226,12 @@ pub fn purge(before: u64, most: usize) -> usize {
         if before != u64::MAX && this.changed.get() > before {
             break;
         }
-        let dirty = this.dirty.load(Relaxed).count_ones() as usize * POOL_SIZE;
-        if this.vacant.load(Relaxed) != u32::MAX || !arenas.unmap(slot) {
-            arenas.give_back_dirty(slot);
-        }
-        count_given_back(dirty);
-        bytes += dirty;
+        let vacant = this.vacant.load(Relaxed) == u32::MAX;
+        let resident = if vacant { os::resident(slot.address(), ARENA_SIZE) } else { 0 };
+        let given =
+            if vacant && arenas.unmap(slot) { resident } else { arenas.give_back_dirty(slot) };
+        count_given_back(given);
+        bytes += given;
     }
     bytes
 }
@@ -381,16 +384,17 @@ impl Arenas {
         true
     }
 
-    fn give_back_dirty(&mut self, slot: Slot) {
-        let mut left = arena(slot).dirty.load(Relaxed);
+    fn give_back_dirty(&mut self, slot: Slot) -> usize {
+        let (mut left, mut bytes) = (arena(slot).dirty.load(Relaxed), 0);
         while left != 0 {
             let first = left.trailing_zeros() as usize;
             let length = (left >> first).trailing_ones() as usize;
             // Refused, the pages stay resident: no more than a waste.
-            os::give_back(slot.address() + first * POOL_SIZE, length * POOL_SIZE);
+            bytes += os::give_back_counted(slot.address() + first * POOL_SIZE, length * POOL_SIZE);
             left &= !(run_of(length) << first);
         }
         self.set_dirty(slot, 0);
+        bytes
     }
 }
 

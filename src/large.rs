@@ -53,10 +53,7 @@ pub fn allocate(domain: usize, size: usize) -> Option<Taken> {
 }
 
 fn map(bytes: usize) -> Option<usize> {
-    let slot = region::take(slots_for(bytes), bytes).or_else(|| {
-        // Short of memory: what we keep for later comes first.
-        (decay(u64::MAX) > 0).then(|| region::take(slots_for(bytes), bytes)).flatten()
-    })?;
+    let slot = region::take(slots_for(bytes), bytes)?;
     let total = mapped_bytes() + LIVE.load(Relaxed) + bytes;
     os::huge_pages(slot.address(), bytes, bytes >= ARENA_SIZE && wants_huge_pages(total));
     Some(slot.address())
@@ -114,12 +111,13 @@ pub fn resize(pool: PoolRef, size: usize) -> Option<usize> {
 /// Keeps the block in place; lets the pages behind go when that pays.
 fn shrink(pool: PoolRef, bytes: usize) -> usize {
     let (address, have, domain) = (pool.base(), pool.block_size(), pool.domain());
+    let resident = os::resident(address + bytes, have - bytes);
     if have - bytes >= have / 8 && os::unmap(address + bytes, have - bytes) {
         let (keep, had) = (slots_for(bytes), slots_for(have));
         if had > keep {
             region::let_go(Slot::from_index(Slot::of(address).index() + keep as u32), had - keep);
         }
-        count_given_back(have - bytes);
+        count_given_back(resident);
         account(pool, domain, have, bytes);
     }
     address
@@ -149,7 +147,8 @@ fn take_cached(bytes: usize) -> Option<Entry> {
 fn keep(new: Entry) {
     let limit = options::get(Option_::LargeCacheMib) << 20;
     if new.bytes > limit {
-        return unmap(new);
+        unmap(new);
+        return;
     }
     // Unmapping is slow, so the lock is not held meanwhile.
     while let Err(oldest) = try_keep(new, limit) {
@@ -195,19 +194,21 @@ pub fn decay(before: u64) -> usize {
         entry.bytes = 0;
         CACHED.fetch_sub(leaving.bytes, Relaxed);
         drop(cache);
-        unmap(leaving);
-        total += leaving.bytes;
+        total += unmap(leaving);
     }
 }
 
-fn unmap(entry: Entry) {
+/// Returns the bytes that went back to the system.
+fn unmap(entry: Entry) -> usize {
+    let resident = os::resident(entry.address, entry.bytes);
     if os::unmap(entry.address, entry.bytes) {
-        count_given_back(entry.bytes);
         region::let_go(Slot::of(entry.address), slots_for(entry.bytes));
-    } else if os::give_back(entry.address, entry.bytes) {
-        // No room for one more mapping: the pages go, the addresses stay.
-        count_given_back(entry.bytes);
+    } else if !os::give_back(entry.address, entry.bytes) {
+        return 0;
     }
+    // Where there was no room for one more mapping, only the pages went.
+    count_given_back(resident);
+    resident
 }
 
 /// Holds the cache's lock across a fork.

@@ -554,9 +554,7 @@ impl Owned {
             let length = (left >> start).trailing_ones() as usize;
             // Should the kernel refuse, the contents stay: harmless, as nobody
             // takes these blocks for zeroed.
-            if os::give_back(self.base() + start * page, length * page) {
-                bytes += length * page;
-            }
+            bytes += os::give_back_counted(self.base() + start * page, length * page);
             left &= !((u16::MAX >> (MAX_PAGES_PER_POOL - length)) << start);
         }
         self.purged.set(idle);

@@ -313,7 +313,7 @@ pub fn trim() -> usize {
         }
     }
     let _: Option<()> = with_existing_fallback(|heap| bytes += purge::everything(heap));
-    bytes + purge::everything_below_heaps()
+    bytes + purge::below_heaps()
 }
 
 fn with_existing_fallback(with: impl FnOnce(&Heap)) -> Option<()> {

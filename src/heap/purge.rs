@@ -153,7 +153,18 @@ pub fn before_new_arena(heap: Option<&Heap>) {
     }
 }
 
-/// Gives back all that nobody uses, of `heap` and of the layers below.
+/// Gives back what nobody uses, wholly vacant arenas above all, because the
+/// system has no more.
+pub fn unused(heap: Option<&Heap>) {
+    if let Some(heap) = heap {
+        heap.collect();
+        heap.close_empty();
+    }
+    below_heaps();
+}
+
+/// Gives back all that can be of `heap`; what it closes is only vacant then,
+/// for `below_heaps`. Returns the bytes.
 pub fn everything(heap: &Heap) -> usize {
     heap.collect();
     heap.close_empty();
@@ -163,7 +174,8 @@ pub fn everything(heap: &Heap) -> usize {
 }
 
 /// Gives back what no heap holds: vacant pools, arenas, cached large blocks.
-pub fn everything_below_heaps() -> usize {
+/// Returns the bytes.
+pub fn below_heaps() -> usize {
     large::decay(u64::MAX) + arena::purge(u64::MAX, usize::MAX)
 }
 
@@ -244,9 +256,7 @@ impl Heap {
     fn purge_pool(&self, pool: Owned) -> usize {
         self.forget_sparse(pool);
         let bytes = pool.purge_pages();
-        if bytes > 0 {
-            arena::count_given_back(bytes);
-        }
+        arena::count_given_back(bytes);
         if pool.state() == State::Used && pool.floor() >= 0 {
             pool.set_floor(pool.live() * 3 / 4);
         }

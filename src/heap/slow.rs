@@ -5,7 +5,7 @@ use super::fast::Domain;
 use super::life::{self, Owner};
 use super::{Heap, Word, purge};
 use crate::fatal::{Corruption, corrupted};
-use crate::layout::{MAX_SPAN, POOL_SIZE};
+use crate::layout::{MAX_REQUEST, MAX_SPAN, POOL_SIZE};
 use crate::pool::{self, Owned, Pool, PoolRef, Pushed, State, held};
 use crate::size_class::SizeClass;
 use crate::span::Taken;
@@ -51,18 +51,30 @@ pub fn take_beyond_classes<W: Word>(domain: usize, size: usize) -> Option<Taken>
         return None;
     }
     purge::tick(heap);
-    if size > MAX_SPAN {
-        return (size <= crate::layout::MAX_REQUEST).then(|| large::allocate(domain, size))?;
+    if size <= MAX_SPAN {
+        let run = take_pools(heap, span::pools_for(size))?;
+        return Some(span::open(run, domain, size));
     }
-    let run = take_pools(heap, span::pools_for(size))?;
-    Some(span::open(run, domain, size))
+    if size > MAX_REQUEST {
+        return None;
+    }
+    or_after_giving_back(heap, || large::allocate(domain, size))
 }
 
 /// Pools side by side: from a mapped arena, or from one more.
 fn take_pools(heap: Option<&Heap>, pools: usize) -> Option<arena::Run> {
     arena::take(pools).or_else(|| {
         purge::before_new_arena(heap);
-        arena::take_from_new(pools)
+        or_after_giving_back(heap, || arena::take_from_new(pools))
+    })
+}
+
+/// What the system refuses it may grant after we gave back what we only keep
+/// for later: RLIMIT_AS counts that as well.
+fn or_after_giving_back<T>(heap: Option<&Heap>, take: impl Fn() -> Option<T>) -> Option<T> {
+    take().or_else(|| {
+        purge::unused(heap);
+        take()
     })
 }
 

@@ -122,6 +122,12 @@ pub fn give_back(address: usize, bytes: usize) -> bool {
     advise(address, bytes, libc::MADV_DONTNEED)
 }
 
+/// As `give_back`; returns how many bytes had been in memory, 0 if refused.
+pub fn give_back_counted(address: usize, bytes: usize) -> usize {
+    let resident = resident(address, bytes);
+    if give_back(address, bytes) { resident } else { 0 }
+}
+
 /// Asks for huge pages in a range, or refuses them.
 pub fn huge_pages(address: usize, bytes: usize, wanted: bool) {
     let advice = if wanted { libc::MADV_HUGEPAGE } else { libc::MADV_NOHUGEPAGE };
