@@ -151,17 +151,31 @@ impl Heap {
         (!ptr::eq(head, &EXHAUSTED)).then(|| unsafe { Owned::new(head) })
     }
 
-    /// Puts a pool in front of its bin: it is the next to be used up, so the
-    /// others may become empty.
+    /// Puts a pool in front of its bin, where it is the next to be used up, so
+    /// that the others may become empty. One that was full and has many blocks
+    /// goes behind the head: in front, its only free block would go at once,
+    /// and every free and malloc of a steady state come by here.
     fn link(&self, pool: Owned) {
-        let (domain, class) = (pool.domain(), pool.class());
-        let old = self.head(domain, class);
-        pool.previous.set(None);
-        pool.next.set(old.map(Owned::pool));
-        self.bin(domain, class).set(pool.pool());
-        if let Some(old) = old {
-            old.previous.set(Some(pool.pool()));
-            self.is_no_longer_head(old);
+        const MANY: usize = 64;
+        let head = self.head(pool.domain(), pool.class());
+        match head.filter(|_| pool.live() > 0 && pool.capacity() >= MANY) {
+            Some(head) => {
+                let second = head.next.replace(Some(pool.pool()));
+                pool.previous.set(Some(head.pool()));
+                pool.next.set(second);
+                if let Some(second) = second {
+                    second.previous.set(Some(pool.pool()));
+                }
+            }
+            None => {
+                pool.previous.set(None);
+                pool.next.set(head.map(Owned::pool));
+                self.bin(pool.domain(), pool.class()).set(pool.pool());
+                if let Some(head) = head {
+                    head.previous.set(Some(pool.pool()));
+                    self.is_no_longer_head(head);
+                }
+            }
         }
     }
 

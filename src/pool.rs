@@ -281,7 +281,13 @@ impl Pool {
     /// Whether `address` is where a block of this pool, span or mapping starts.
     pub fn is_block(&self, address: usize) -> bool {
         let offset = address.wrapping_sub(self.start.load());
-        offset < self.area.load() && offset % self.block_size().max(1) == 0
+        match self.state() {
+            State::Vacant => false,
+            State::Span | State::Large => offset == 0,
+            State::Used | State::Full => {
+                offset < self.area.load() && self.class().block_at(offset).is_some()
+            }
+        }
     }
 
     /// Ends the process when `address` is no block of this pool.

@@ -47,6 +47,17 @@ impl SizeClass {
         unsafe { *SIZES.get_unchecked(self.0 as usize) as usize }
     }
 
+    /// Which block starts `offset` bytes (less than a pool) behind the first;
+    /// None when none does. A multiplication, because a division takes as long
+    /// as all the rest of a realloc.
+    #[inline]
+    pub fn block_at(self, offset: usize) -> Option<usize> {
+        // SAFETY: a SizeClass is always below COUNT.
+        let reciprocal = unsafe { *RECIPROCALS.get_unchecked(self.0 as usize) };
+        let index = (offset as u64 * reciprocal >> 32) as usize;
+        (index * self.block_size() == offset).then_some(index)
+    }
+
     /// Blocks of a pool.
     pub fn capacity(self) -> usize {
         POOL_SIZE / self.block_size()
@@ -82,6 +93,17 @@ const fn sizes() -> [u16; COUNT] {
     sizes
 }
 
+/// 2^32 divided by the block size, rounded up: exact for offsets in a pool.
+const RECIPROCALS: [u64; COUNT] = {
+    let mut reciprocals = [0; COUNT];
+    let mut n = 0;
+    while n < COUNT {
+        reciprocals[n] = (1u64 << 32).div_ceil(SIZES[n] as u64);
+        n += 1;
+    }
+    reciprocals
+};
+
 /// One byte for each request size: a load instead of arithmetic keeps the hot
 /// path the same few instructions for every class. Small requests share the
 /// first lines of it.
@@ -113,6 +135,17 @@ mod tests {
             assert!(class.index() == 0 || (SIZES[class.index() - 1] as usize) < size);
         }
         assert_eq!(SizeClass::of(MAX_CLASS + 1), None);
+    }
+
+    #[test]
+    fn offsets_lead_to_blocks() {
+        for class in SizeClass::all() {
+            let size = class.block_size();
+            for offset in 0..POOL_SIZE {
+                let expected = (offset % size == 0).then_some(offset / size);
+                assert_eq!(class.block_at(offset), expected, "{size}: {offset}");
+            }
+        }
     }
 
     #[test]

@@ -25,7 +25,7 @@ use crate::options::{self, Option_};
 use crate::os::{self, lock::ForkLock};
 use crate::pool::{Owned, PoolRef, State};
 use crate::{arena, large};
-use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
 /// Milliseconds of an epoch, in which sparse pools are aged.
 const EPOCH: u64 = 250;
@@ -39,6 +39,13 @@ static NEXT: AtomicU64 = AtomicU64::new(0);
 
 /// Gives back what is due. `heap` is the caller's own, if it has one.
 pub fn tick(heap: Option<&Heap>) {
+    // Even a cheap clock is dear for who comes by every few blocks.
+    static PASSED: AtomicU32 = AtomicU32::new(0);
+    let passed = PASSED.load(Relaxed).wrapping_add(1);
+    PASSED.store(passed, Relaxed);
+    if passed % 8 != 0 {
+        return;
+    }
     let now = os::now_ms();
     if now < NEXT.load(Relaxed) {
         return;
@@ -261,30 +268,6 @@ impl Heap {
             pool.set_floor(pool.live() * 3 / 4);
         }
         bytes
-    }
-
-    /// A pool became nearly empty: its idle pages go at once when much of what
-    /// is mapped could go, and with it a few that did so before it was much.
-    pub(super) fn is_nearly_empty(&self, pool: Owned) {
-        const BEFORE: usize = 3;
-        if pool.purged_bytes() > 0 {
-            return;
-        }
-        let now = os::now_ms();
-        let mut lately = LATELY.lock();
-        // Once begun it goes on: what went is no longer counted as reclaimable.
-        let much = reclaimable(Some(self));
-        let begun = now - lately.at < BURST && lately.bytes > 0;
-        let begin = much >= WORTH_IT && much > arena::mapped_bytes() / 2;
-        if !(begun || begin && lately.allows(now)) {
-            return;
-        }
-        drop(lately);
-        let mut bytes = self.purge_pool(pool);
-        for _ in 0..BEFORE {
-            bytes += self.oldest_sparse(None).map_or(0, |pool| self.purge_pool(pool));
-        }
-        LATELY.lock().gave_back(now, bytes);
     }
 
     /// The pools noted as sparse, for `verify`.

@@ -236,13 +236,7 @@ impl Heap {
         }
         if pool.live() > 0 {
             self.note_sparse(pool);
-            let nearly_empty = pool.capacity() as i32 / 8;
-            if pool.live() > nearly_empty {
-                pool.set_floor(nearly_empty);
-            } else {
-                pool.set_floor(0);
-                self.is_nearly_empty(pool);
-            }
+            pool.set_floor(0);
         } else if self.head(pool.domain(), pool.class()).is_some_and(|h| ptr::eq(&*h, &*pool)) {
             // Kept for the next block: a floor below zero is not reached again
             // unless more is freed than was allocated.

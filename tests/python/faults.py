@@ -96,7 +96,7 @@ def program(py, function, *args, preload=True, env=None, prefix=(), timeout=120)
 
 
 def session(leader):
-    """The processes of a session."""
+    """The processes of a session that have not ended."""
     found = []
     for path in glob.glob("/proc/[0-9]*/stat"):
         try:
@@ -104,7 +104,7 @@ def session(leader):
                 fields = file.read().rpartition(")")[2].split()
         except OSError:
             continue  # it has ended meanwhile
-        if int(fields[3]) == leader:
+        if int(fields[3]) == leader and fields[0] != "Z":
             found.append(int(path.split("/")[2]))
     return found
 
@@ -114,7 +114,7 @@ def backtrace(pid):
     if not shutil.which("gdb"):
         return "process %d: install gdb to see where it stands" % pid
     shown = subprocess.run(
-        ["gdb", "-batch", "-p", str(pid), "-ex", "set print frame-arguments none",
-         "-ex", "thread apply all bt 25"],
+        ["gdb", "-nx", "-batch", "-iex", "set auto-load python-scripts off", "-p", str(pid),
+         "-ex", "set print frame-arguments none", "-ex", "thread apply all bt 25"],
         universal_newlines=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     return "process %d:\n%s" % (pid, shown.stdout)

@@ -22,6 +22,12 @@ class Threads(unittest.TestCase):
         self.assertLess(after_all, after_first * 1.1, "bytes mapped")
         self.assertLess(left, started * 1.1, "live blocks once everything was freed")
 
+    def test_threads_that_take_turns_all_the_time(self, py):
+        faults.program(py, take_turns)
+
+    def test_threads_that_python_did_not_start(self, py):
+        faults.program(py, native_threads, 400)
+
     def test_executors(self, py):
         faults.program(py, executors)
 
@@ -102,6 +108,66 @@ def blocks_of_the_dead():
         if round == 0:
             started = live_blocks()
     return mapped[1], max(mapped), live_blocks(), started
+
+
+def take_turns():
+    import sys
+    import threading
+
+    import inside
+
+    sys.setswitchinterval(1e-6)
+    shared = {}
+
+    def work(seed):
+        for n in range(seed, seed + 4000):
+            # Whoever comes next to this place checks and frees it.
+            born, thing = shared.pop(n % 50, (0, None))
+            assert thing is None or thing == inside.make(born)
+            shared[n % 50] = n, inside.make(n)
+
+    failures = []
+
+    def watched(seed):
+        try:
+            work(seed)
+        except BaseException as failure:
+            failures.append(repr(failure))
+
+    threads = [threading.Thread(target=watched, args=(i * 4000,)) for i in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failures, failures
+
+
+def native_threads(count):
+    import ctypes
+
+    import inside
+
+    # Each gets a thread state for the time of the call, and loses it again.
+    process = ctypes.CDLL(None)
+    work_type = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p)
+    done = []
+
+    @work_type
+    def work(seed):
+        inside.churn(100, seed or 0)
+        done.append(inside.make(seed or 0))
+        return None
+
+    for first in range(0, count, 8):
+        threads = [ctypes.c_ulong() for _ in range(8)]
+        for i, thread in enumerate(threads):
+            assert process.pthread_create(
+                ctypes.byref(thread), None, work, ctypes.c_void_p(first + i)) == 0
+        inside.churn(100)
+        for thread in threads:
+            assert process.pthread_join(thread, None) == 0
+    done.sort(key=repr)
+    assert done == sorted(map(inside.make, range(count)), key=repr)
 
 
 def executors():
