@@ -13,7 +13,7 @@ use core::ffi::{c_char, c_int, c_void};
 use core::fmt::Write;
 use core::ptr;
 use core::sync::atomic::{AtomicI32, AtomicU32, AtomicUsize, Ordering::Relaxed};
-use once_cell::race::OnceRef;
+use once_cell::race::{OnceBool, OnceRef};
 
 // ------------------------------------------------------ the tables of functions
 
@@ -165,7 +165,7 @@ fn try_install() -> c_int {
         return OX_ERR_NO_PYTHON;
     }
     options::read(true);
-    report::at_exit();
+    report_at_exit();
     if DONE.pythonmalloc.get().is_none() {
         let value = os::environment(c"PYTHONMALLOC").unwrap_or(b"").to_vec();
         let _ = DONE.pythonmalloc.set(Box::leak(Box::new(value)));
@@ -206,6 +206,15 @@ fn try_install() -> c_int {
         return OX_ERR_NO_MEMORY;
     }
     set_hooks(wanted, late)
+}
+
+/// Has the summary printed at exit, when that was asked for.
+fn report_at_exit() {
+    extern "C" fn report() {
+        report::print(&status());
+    }
+    static REGISTERED: OnceBool = OnceBool::new();
+    REGISTERED.get_or_init(|| options::get(Option_::Stats) != 0 && os::at_exit(report));
 }
 
 /// Which domains may be ours in this CPython, as bits.

@@ -1,21 +1,13 @@
 //! The summary that OXMALLOC_STATS=1 prints when the process exits.
 
-use crate::interface::{OX_DOMAIN_MEM, OX_DOMAIN_OBJ, OX_DOMAIN_RAW};
-use crate::options::{self, Option_};
+use crate::interface::{OX_DOMAIN_MEM, OX_DOMAIN_OBJ, OX_DOMAIN_RAW, OxStatus};
 use crate::os::{self, Line};
-use crate::{install, stats};
+use crate::stats;
 use core::ffi::CStr;
 use core::fmt::{Arguments, Write};
-use once_cell::race::OnceBool;
 
-/// Has the summary printed at exit, when that was asked for.
-pub fn at_exit() {
-    static REGISTERED: OnceBool = OnceBool::new();
-    REGISTERED.get_or_init(|| options::get(Option_::Stats) != 0 && os::at_exit(print));
-}
-
-extern "C" fn print() {
-    let status = install::status();
+/// Prints it to stderr.
+pub fn print(status: &OxStatus) {
     let t = stats::totals();
     row("version", format_args!("{}", env!("CARGO_PKG_VERSION")));
     row("pid", format_args!("{}", os::process_id()));

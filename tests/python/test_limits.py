@@ -33,7 +33,7 @@ def exhaust(limit_kib):
         resource.setrlimit(resource.RLIMIT_AS, (limit_kib * 1024, resource.RLIM_INFINITY))
 
     def fill(size):
-        blocks = []
+        blocks, spare = [], bytes(1 << 19)
         try:
             while True:
                 # Lists of lists, because one long list must be moved to grow.
@@ -41,6 +41,7 @@ def exhaust(limit_kib):
                 for _ in range(1000):
                     blocks[-1].append(bytes(size))
         except MemoryError:
+            del spare  # to count with
             return "in blocks of %d" % size, size * sum(map(len, blocks))
 
     def grow():
@@ -53,12 +54,12 @@ def exhaust(limit_kib):
             assert grown.count(b"x") == len(grown)
             return "growing", len(grown)
 
-    # What one size class had must be there for the next.
+    # What blocks of one size had must be there for those of the next.
     had = [grow()]
     for size in (120, 3000, 120000, 4 << 20, 120):
         had.append(fill(size))
         inside.churn(2000)
-    return had
+    return had + [grow()]
 
 
 @faults.on(faults.chosen)
