@@ -11,7 +11,7 @@ use core::sync::atomic::AtomicUsize;
 #[cfg(loom)]
 use loom::sync::atomic::AtomicUsize;
 
-use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use core::sync::atomic::Ordering::{AcqRel, Relaxed};
 
 /// The list; elements are not zero.
 pub struct List(AtomicUsize);
@@ -35,8 +35,11 @@ impl List {
         loop {
             link(head);
             // Release: the taker sees the link, and all that this thread did
-            // with the block before.
-            match self.0.compare_exchange_weak(head, element, Release, Relaxed) {
+            // with the block before. Acquire, and Release in `take`: who finds
+            // the list empty comes after the one who emptied it, so that what
+            // it writes next (the pool's own link, anew) is not mixed up with
+            // what that one read and others wrote before.
+            match self.0.compare_exchange_weak(head, element, AcqRel, Relaxed) {
                 Ok(_) => return head == 0,
                 Err(now) => head = now,
             }
@@ -45,7 +48,7 @@ impl List {
 
     /// Takes all; 0 when there is nothing.
     pub fn take(&self) -> usize {
-        if self.is_empty() { 0 } else { self.0.swap(0, Acquire) }
+        if self.is_empty() { 0 } else { self.0.swap(0, AcqRel) }
     }
 
     pub fn is_empty(&self) -> bool {

@@ -21,7 +21,9 @@ class AddressSpace(unittest.TestCase):
             faults.program(py, exhaust, limit, preload=preload, prefix=prefix)
             for preload in (True, False))
         for (how, mine), (_, theirs) in zip(ours, default):
-            self.assertGreater(mine, 0.8 * theirs, "bytes had, %s" % how)
+            # What grows may need its old and its new place at once.
+            part = 0.5 if how == "growing" else 0.8
+            self.assertGreater(mine, part * theirs, "bytes had, %s" % how)
 
 
 def exhaust(limit_kib):

@@ -57,6 +57,23 @@ pub enum Op {
     },
 }
 
+/// A size, or that of the block times so many eighths.
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(fuzzing, derive(arbitrary::Arbitrary))]
+pub enum NewSize {
+    Any(Size),
+    Eighths(u8),
+}
+
+impl NewSize {
+    fn of(self, old: usize) -> usize {
+        match self {
+            NewSize::Any(size) => size.get(),
+            NewSize::Eighths(number) => (old * (number as usize % 20) / 8).min(MOST_AT_ONCE),
+        }
+    }
+}
+
 /// How many blocks: mostly few, at times enough to fill pools.
 #[derive(Clone, Copy, Debug)]
 #[cfg_attr(fuzzing, derive(arbitrary::Arbitrary))]
@@ -118,15 +135,18 @@ impl Shadow {
                     caller.who.run(move || (0..count).map_while(take).collect());
                 taken.into_iter().for_each(|block| self.insert(block));
             }
-            Op::Resize { caller, which, size } => {
+            Op::Resize { caller, which, to } => {
                 if self.blocks.is_empty() || self.bytes() > MOST_LIVE {
                     return;
                 }
-                let which = which as usize % self.blocks.len();
-                let old = self.remove(which);
+                let first = which as usize % self.blocks.len();
+                let last = (first + 16).min(self.blocks.len());
+                let largest = (first..last).max_by_key(|index| self.blocks[*index].size);
+                let old = self.remove(largest.unwrap());
                 self.note_crossing(&old, caller);
                 let seed = self.steps;
-                let new = caller.who.run(move || old.resize(caller, size.get(), seed));
+                let size = to.of(old.size);
+                let new = caller.who.run(move || old.resize(caller, size, seed));
                 self.insert(new);
             }
             Op::Free { caller, which, count, keep } => {

@@ -1,6 +1,6 @@
 //! Programs by proptest, each in a process of its own.
 
-use super::{Caller, Count, Domain, Op, Route, Size, Who, run};
+use super::{Caller, Count, Domain, NewSize, Op, Route, Size, Who, run};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, RngAlgorithm, TestError, TestRng, TestRunner};
@@ -62,8 +62,8 @@ fn op() -> impl Strategy<Value = Op> {
         8 => allocate.prop_map(|(caller, domain, zeroed, size, count)| {
             Op::Allocate { caller, domain, zeroed, size, count }
         }),
-        6 => (caller(), any::<u16>(), size())
-            .prop_map(|(caller, which, size)| Op::Resize { caller, which, size }),
+        6 => (caller(), any::<u16>(), new_size())
+            .prop_map(|(caller, which, to)| Op::Resize { caller, which, to }),
         6 => (caller(), any::<u16>(), any::<u8>().prop_map(Count), 0..20u8)
             .prop_map(|(caller, which, count, keep)| Op::Free { caller, which, count, keep }),
         1 => who().prop_map(|who| Op::Trim { who }),
@@ -85,4 +85,8 @@ fn domain() -> impl Strategy<Value = Domain> {
 
 fn size() -> impl Strategy<Value = Size> {
     any::<(u8, u16)>().prop_map(|(kind, fine)| Size { kind, fine })
+}
+
+fn new_size() -> impl Strategy<Value = NewSize> {
+    prop_oneof![size().prop_map(NewSize::Any), any::<u8>().prop_map(NewSize::Eighths)]
 }
