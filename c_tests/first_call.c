@@ -1,12 +1,13 @@
-/* The first calls of a process, by eight threads at once: what is set up once
- * is set up once. Then it forks, which a fork handler registered twice hangs. */
+/* The first calls of a process, by eight threads at once: what is to be set up
+ * once is set up once. It forks meanwhile and afterwards; the child must not
+ * find a lock that was taken before the handlers of fork were there. */
 #include <pthread.h>
 #include <signal.h>
 #include <sys/wait.h>
 
 #include "check.h"
 
-enum { PROCESSES = 50, THREADS = 8, ALARM_SECONDS = 30 };
+enum { PROCESSES = 200, THREADS = 8, ALARM_SECONDS = 20 };
 
 static pthread_barrier_t together;
 
@@ -28,24 +29,33 @@ static void wait_for(pid_t pid, const char *who)
     CHECK(how == 0, "the %s ended with wait status %#x", who, (unsigned)how);
 }
 
-static void fresh_process(void)
+static void use_child(const char *which)
 {
-    pthread_t thread[THREADS];
-    alarm(ALARM_SECONDS);
-    pthread_barrier_init(&together, NULL, THREADS);
-    for (uintptr_t i = 0; i < THREADS; i++) {
-        CHECK(pthread_create(&thread[i], NULL, first_call, (void *)i) == 0, "no thread");
-    }
-    for (int i = 0; i < THREADS; i++) {
-        pthread_join(thread[i], NULL);
-    }
     pid_t pid = fork();
     if (pid == 0) {
         alarm(ALARM_SECONDS);
-        OxMem_Free(NULL, take(&DOMAINS[OX_DOMAIN_MEM], 100));
+        EACH_OWN_DOMAIN(d) {
+            d->f.free(NULL, take(d, 100));
+        }
         _exit(0);
     }
-    wait_for(pid, "forked child");
+    wait_for(pid, which);
+}
+
+static void fresh_process(void)
+{
+    pthread_t thread[THREADS];
+    alarm(2 * ALARM_SECONDS);
+    pthread_barrier_init(&together, NULL, THREADS + 1);
+    for (uintptr_t i = 0; i < THREADS; i++) {
+        CHECK(pthread_create(&thread[i], NULL, first_call, (void *)i) == 0, "no thread");
+    }
+    pthread_barrier_wait(&together);
+    use_child("child forked meanwhile");
+    for (int i = 0; i < THREADS; i++) {
+        pthread_join(thread[i], NULL);
+    }
+    use_child("child forked afterwards");
     _exit(0);
 }
 

@@ -8,13 +8,18 @@
 //! are written out again here; a change there is a change here.
 //!
 //! Plain data is in loom's UnsafeCell, which fails when two accesses are not
-//! ordered, so "no race" needs no assertion. Every test was seen to fail when:
-//! - list: Release becomes Relaxed in `List::push`, or Acquire in `take`;
-//! - collect: the link of a pool is read after its blocks are taken;
-//! - adoption: thread exit does not take the lock of the heaps;
-//! - hand-over: thread exit clears the heap's owner without a look at its word,
-//!   or does not take the lock; the taker does not swap EMPTY into the word.
+//! ordered, so "no race" needs no assertion. Each test was seen to fail when:
+//! - list: Release is taken from `List::push`, or Acquire from `take`;
+//! - collect: either half of AcqRel is taken from either of them; the link of a
+//!   pool is read after its blocks are taken; a pool is not announced;
+//! - adoption: Release or Acquire as above; thread exit, or who adopts, does not
+//!   take the lock of the heaps; thread exit keeps the heap;
+//! - hand_over: calls are not under the GIL; thread exit does not take the lock,
+//!   keeps the heap, or gives it up without a look at the word; who takes the
+//!   heap over does not swap EMPTY into the old owner's word.
 #![cfg(loom)]
+// loom's cells give pointers that are good for the closure they are given to.
+#![allow(clippy::undocumented_unsafe_blocks)]
 
 #[path = "../src/pool/remote.rs"]
 mod remote;
@@ -25,8 +30,8 @@ use loom::sync::{Arc, Mutex};
 use loom::thread;
 use remote::List;
 
-/// Every order in which threads are interrupted at most three times in all
-/// while they could go on: more orders take minutes and found no more.
+/// Runs every order in which threads that could go on are interrupted three
+/// times at most: enough for each mistake named above. All orders take hours.
 fn model(run: impl Fn() + Send + Sync + 'static) {
     let mut model = loom::model::Builder::new();
     model.preemption_bound = Some(3);

@@ -11,6 +11,7 @@ with OXMALLOC_TEST_FULL=1 on all.
 """
 
 import ast
+import concurrent.futures
 import contextlib
 import glob
 import inspect
@@ -93,6 +94,17 @@ def program(py, function, *args, preload=True, env=None, prefix=(), timeout=120)
         raise AssertionError("%s on %s ended with %d\n%s%s" % (
             function.__name__, py.path, process.returncode, out, err))
     return ast.literal_eval(out.splitlines()[-1])
+
+
+def with_and_without(py, function, *args, without=None, **options):
+    """What `program` returns under the preload and without it, run side by side.
+
+    `without` is added to the environment of the run without.
+    """
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        ours = pool.submit(program, py, function, *args, **options)
+        default = pool.submit(program, py, function, *args, preload=False, env=without, **options)
+        return ours.result(), default.result()
 
 
 def session(leader):

@@ -17,9 +17,7 @@ class AddressSpace(unittest.TestCase):
         self.check(py, prefix=("sh", "-c", 'ulimit -v %d && exec "$@"' % LIMIT_KIB, "sh"))
 
     def check(self, py, limit=None, prefix=()):
-        ours, default = (
-            faults.program(py, exhaust, limit, preload=preload, prefix=prefix)
-            for preload in (True, False))
+        ours, default = faults.with_and_without(py, exhaust, limit, prefix=prefix)
         for (how, mine), (_, theirs) in zip(ours, default):
             # What grows may need its old and its new place at once.
             part = 0.5 if how == "growing" else 0.8

@@ -25,9 +25,7 @@ class PeakOfQueues(unittest.TestCase):
         self.check(py, "buffers", 2)
 
     def check(self, py, what, pairs):
-        ours, default = (
-            faults.program(py, hand_over, what, pairs, preload=preload)
-            for preload in (True, False))
+        ours, default = faults.with_and_without(py, hand_over, what, pairs)
         self.assertLess(ours, 1.2 * default, "KiB of peak RSS; the default's are %d" % default)
 
 

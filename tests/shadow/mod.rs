@@ -39,12 +39,9 @@ pub enum Op {
         size: Size,
         count: Count,
     },
-    /// Resizes a block; `which` is taken modulo the number of blocks.
-    Resize {
-        caller: Caller,
-        which: u16,
-        size: Size,
-    },
+    /// Resizes the largest of the blocks that follow `which`, which is taken
+    /// modulo the number of blocks, as everywhere.
+    Resize { caller: Caller, which: u16, to: NewSize },
     /// Frees the blocks from `which` on, but keeps every `keep`th (0: none).
     Free {
         caller: Caller,
