@@ -54,7 +54,7 @@ impl SizeClass {
     pub fn block_at(self, offset: usize) -> Option<usize> {
         // SAFETY: a SizeClass is always below COUNT.
         let reciprocal = unsafe { *RECIPROCALS.get_unchecked(self.0 as usize) };
-        let index = (offset as u64 * reciprocal >> 32) as usize;
+        let index = ((offset as u64 * reciprocal) >> 32) as usize;
         (index * self.block_size() == offset).then_some(index)
     }
 

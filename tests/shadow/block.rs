@@ -53,15 +53,13 @@ impl Size {
             216..236 => Self::MAX_CLASS + fine * 15,
             236..240 => Self::MAX_SPAN - 8 + fine % 16,
             240..252 => Self::MAX_SPAN + fine * 64,
-            _ => [1 << 63, usize::MAX, usize::MAX - 4096, 1 << 46][fine % 4],
+            _ => [IMPOSSIBLE, 1 << 63, usize::MAX - 4096, usize::MAX][fine % 4],
         }
     }
-
-    /// More than anybody can have.
-    pub fn is_impossible(self) -> bool {
-        self.get() >= 1 << 46
-    }
 }
+
+/// From here on a size is more than anybody can have.
+pub const IMPOSSIBLE: usize = 1 << 46;
 
 #[derive(Debug)]
 pub struct Block {
@@ -95,7 +93,9 @@ impl Block {
                     functions(caller, domain).malloc.unwrap()(ptr::null_mut(), size)
                 }
             }
-        })?;
+        });
+        assert_eq!(address.is_none(), size >= IMPOSSIBLE, "asked for {size}");
+        let address = address?;
         let block = Block::at(address, caller, domain, size, seed);
         assert!(!zeroed || block.is_zero(), "not zeroed by calloc: {block:?}");
         block.fill();
@@ -122,11 +122,12 @@ impl Block {
             unsafe { functions(caller, self.domain).realloc.unwrap()(ptr::null_mut(), old, size) }
         });
         let Some(address) = resized else {
-            assert!(size > self.size, "a realloc that shrinks failed: {self:?} to {size}");
+            assert!(size >= IMPOSSIBLE, "{self:?} was not resized to {size}");
             self.check();
             return self;
         };
-        let block = Block::at(address, caller, self.domain, size, seed);
+        let by = if address == self.address { self.by } else { caller };
+        let block = Block::at(address, by, self.domain, size, seed);
         let kept = self.size.min(size);
         assert!(self.is_held_by(address, kept), "realloc lost {self:?}, now {block:?}");
         block.fill();

@@ -19,7 +19,7 @@ mod block;
 pub mod program;
 mod who;
 
-pub use block::{Block, Caller, Domain, Route, Size};
+pub use block::{Block, Caller, Domain, IMPOSSIBLE, Route, Size};
 pub use who::Who;
 
 use oxmalloc::abi::{Ox_GetStats, Ox_Trim, Ox_VisitArenas, Ox_VisitPools};
@@ -41,7 +41,11 @@ pub enum Op {
     },
     /// Resizes the largest of the blocks that follow `which`, which is taken
     /// modulo the number of blocks, as everywhere.
-    Resize { caller: Caller, which: u16, to: NewSize },
+    Resize {
+        caller: Caller,
+        which: u16,
+        to: NewSize,
+    },
     /// Frees the blocks from `which` on, but keeps every `keep`th (0: none).
     Free {
         caller: Caller,
@@ -121,15 +125,12 @@ impl Shadow {
         match op {
             Op::Allocate { caller, domain, zeroed, size, count } => {
                 let room = MOST_AT_ONCE.min(MOST_LIVE.saturating_sub(self.bytes()));
-                let count = if size.is_impossible() {
-                    1
-                } else {
-                    count.get().min(room / size.get().max(1))
-                };
                 let (size, seed) = (size.get(), self.steps);
+                // What cannot be had is asked for all the same, once.
+                let most = if size < IMPOSSIBLE { room / size.max(1) } else { 1 };
+                let count = count.get().min(most);
                 let take = move |_| Block::take(caller, domain, zeroed, size, seed);
-                let taken: Vec<Block> =
-                    caller.who.run(move || (0..count).map_while(take).collect());
+                let taken: Vec<_> = caller.who.run(move || (0..count).filter_map(take).collect());
                 taken.into_iter().for_each(|block| self.insert(block));
             }
             Op::Resize { caller, which, to } => {
@@ -137,7 +138,7 @@ impl Shadow {
                     return;
                 }
                 let first = which as usize % self.blocks.len();
-                let last = (first + 16).min(self.blocks.len());
+                let last = (first + 64).min(self.blocks.len());
                 let largest = (first..last).max_by_key(|index| self.blocks[*index].size);
                 let old = self.remove(largest.unwrap());
                 self.note_crossing(&old, caller);
@@ -155,9 +156,8 @@ impl Shadow {
                     .partition(|(index, _)| keep > 0 && index % keep as usize == 0);
                 kept.into_iter().for_each(|(_, block)| self.insert(block));
                 leaving.iter().for_each(|(_, block)| self.note_crossing(block, caller));
-                caller
-                    .who
-                    .run(move || leaving.into_iter().for_each(|(_, block)| block.free(caller)));
+                let free = move |(_, block): (usize, Block)| block.free(caller);
+                caller.who.run(move || leaving.into_iter().for_each(free));
             }
             Op::Trim { who } => {
                 who.run(|| Ox_Trim());

@@ -28,12 +28,14 @@ pub fn run_many(prepare: impl Fn() + panic::RefUnwindSafe) {
     outcome.unwrap();
 }
 
-/// A child finds an untouched heap, however the one before ended, and its
-/// abort is a result as any other.
+/// A child finds an untouched heap, however the one before ended, and an abort
+/// or a hang of it is a result as any other.
 fn in_a_child(work: impl FnOnce() + panic::UnwindSafe) -> Result<(), TestCaseError> {
     // SAFETY: the child uses nothing that another thread of this process owns.
     let child = unsafe { libc::fork() };
     if child == 0 {
+        // SAFETY: ends this process should it hang.
+        unsafe { libc::alarm(300) };
         // Past the capture of the test harness, which ends with this process.
         panic::set_hook(Box::new(|panic| drop(writeln!(stderr(), "{panic}"))));
         let failed = panic::catch_unwind(work).is_err();
