@@ -12,8 +12,8 @@ use crate::{python, report};
 use core::ffi::{c_char, c_int, c_void};
 use core::fmt::Write;
 use core::ptr;
-use core::sync::atomic::{AtomicI32, AtomicU32, AtomicUsize, Ordering::Relaxed};
-use once_cell::race::{OnceBool, OnceRef};
+use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicUsize, Ordering::Relaxed};
+use once_cell::race::OnceRef;
 
 // ------------------------------------------------------ the tables of functions
 
@@ -213,8 +213,10 @@ fn report_at_exit() {
     extern "C" fn report() {
         report::print(&status());
     }
-    static REGISTERED: OnceBool = OnceBool::new();
-    REGISTERED.get_or_init(|| options::get(Option_::Stats) != 0 && os::at_exit(report));
+    static REGISTERED: AtomicBool = AtomicBool::new(false);
+    if options::get(Option_::Stats) != 0 && !REGISTERED.swap(true, Relaxed) {
+        os::at_exit(report);
+    }
 }
 
 /// Which domains may be ours in this CPython, as bits.

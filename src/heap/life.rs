@@ -27,8 +27,8 @@ use crate::{arena, large, options, os, python, region};
 use core::ffi::c_void;
 use core::ptr;
 use core::sync::atomic::{
-    AtomicPtr, AtomicU8, AtomicUsize, Ordering::Acquire, Ordering::Relaxed, Ordering::Release,
-    Ordering::SeqCst,
+    AtomicBool, AtomicPtr, AtomicU8, AtomicUsize, Ordering::Acquire, Ordering::Relaxed,
+    Ordering::Release, Ordering::SeqCst,
 };
 
 /// Who serves the calling thread.
@@ -225,24 +225,36 @@ unsafe extern "C" fn thread_exits(_: *mut c_void) {
 
 // ------------------------------------------------------------------------ fork
 
-/// Readies the heap on first use: the options, the addresses, the handlers of
-/// fork. False when that is impossible; then nothing can be allocated.
+/// Readies the heap on first use: the options and the addresses. False when
+/// that is impossible; then nothing can be allocated.
 pub fn start() -> bool {
     const READY: u8 = 1;
     const IMPOSSIBLE: u8 = 2;
     static STATE: AtomicU8 = AtomicU8::new(0);
     if STATE.load(Acquire) == 0 {
-        // One thread does it: handlers registered twice would wait for
-        // themselves.
         let _one_at_a_time = START.lock();
         if STATE.load(Relaxed) == 0 {
             options::read(python::is_here());
-            let ready = region::start()
-                && os::at_fork(before_fork, after_fork_in_parent, after_fork_in_child);
+            let ready = FORK_HANDLERS.load(Relaxed) && region::start();
             STATE.store(if ready { READY } else { IMPOSSIBLE }, Release);
         }
     }
     STATE.load(Relaxed) == READY
+}
+
+/// Registered when the library is loaded. On first use is too late: another
+/// thread may be forking at that moment, and its child would find locks taken
+/// that nobody lets go. The priority puts it before the constructor of shim.c,
+/// which may install.
+static FORK_HANDLERS: AtomicBool = AtomicBool::new(false);
+
+#[used]
+#[unsafe(link_section = ".init_array.00101")]
+static AT_LOAD: extern "C" fn() = at_load;
+
+extern "C" fn at_load() {
+    let done = os::at_fork(before_fork, after_fork_in_parent, after_fork_in_child);
+    FORK_HANDLERS.store(done, Relaxed);
 }
 
 static START: ForkLock<()> = ForkLock::new(());

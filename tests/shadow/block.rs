@@ -83,7 +83,11 @@ impl Block {
         size: usize,
         seed: u32,
     ) -> Option<Block> {
-        let (number, each) = if size % 8 == 0 { (size / 8, 8) } else { (size, 1) };
+        let (number, each) = match size {
+            usize::MAX => (usize::MAX / 2 + 2, 2), // A product that wraps around to 2.
+            _ if size % 8 == 0 => (size / 8, 8),
+            _ => (size, 1),
+        };
         let address = keeping_errno(|| {
             // SAFETY: malloc and calloc take any size.
             unsafe {
