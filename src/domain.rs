@@ -279,8 +279,3 @@ pub unsafe fn raw_free(block: *mut c_void) {
 pub fn verify() {
     life::verify();
 }
-
-/// The class whose blocks serve `size`; for tests.
-pub fn block_size_for(size: usize) -> Option<usize> {
-    SizeClass::of(size).map(SizeClass::block_size)
-}

@@ -46,7 +46,7 @@
 //! `PyObject_Free(p)`: arithmetic leads from the address to the pool's header
 //! in a table far away from the blocks, and so tells for any value whether it
 //! is ours (`region`). Is the pool's owner the heap of my word? Then the block
-//! goes in front of the pool's free list: nineteen or twenty instructions. If not, the
+//! goes in front of the pool's free list: twenty instructions. If not, the
 //! hand-over may make it mine (`heap::life`), or the block goes to the pool's
 //! remote list, which the owner takes in one swap (`pool::remote`).
 //!
@@ -102,7 +102,7 @@ mod stats;
 /// What the tests in `tests/` need beside the C ABI; not part of the interface.
 #[doc(hidden)]
 pub mod testing {
-    pub use crate::domain::{block_size_for, verify};
+    pub use crate::domain::verify;
     pub use crate::options::{Choice, Kind, TABLE};
 
     /// include/oxmalloc.h as it should be.
