@@ -68,7 +68,7 @@ pub struct Block {
     pub size: usize,
     pub usable: usize,
     pub domain: Domain,
-    /// Who took it.
+    /// Who took it, or resized it last.
     pub by: Caller,
     /// What it is filled with.
     seed: u32,
@@ -130,8 +130,7 @@ impl Block {
             self.check();
             return self;
         };
-        let by = if address == self.address { self.by } else { caller };
-        let block = Block::at(address, by, self.domain, size, seed);
+        let block = Block::at(address, caller, self.domain, size, seed);
         let kept = self.size.min(size);
         assert!(self.is_held_by(address, kept), "realloc lost {self:?}, now {block:?}");
         block.fill();
@@ -150,12 +149,6 @@ impl Block {
     /// It holds what was written to it.
     pub fn check(&self) {
         assert!(self.is_held_by(self.address, self.usable), "was written to: {self:?}");
-    }
-
-    /// Whether its heap may be one that `caller` does not own. A thread that
-    /// ended left its heap to another.
-    pub fn may_be_owned_by_another(&self, caller: Caller) -> bool {
-        caller != self.by || matches!(caller.who, Who::Passing | Who::Exiting)
     }
 
     fn fill(&self) {

@@ -94,18 +94,9 @@ const MOST_AT_ONCE: usize = 6 << 20;
 #[derive(Default)]
 pub struct Shadow {
     blocks: Vec<Block>,
-    /// The blocks by address, with their ends.
-    places: BTreeMap<usize, usize>,
-    /// Blocks and bytes, by domain, of which a thread freed that may not own
-    /// their heap: the heap counts them as live until its owner collects them.
-    uncollected: [Total; 2],
+    /// The blocks by address: their ends and domains.
+    places: BTreeMap<usize, (usize, Domain)>,
     steps: u32,
-}
-
-#[derive(Clone, Copy, Default, PartialEq, Debug)]
-struct Total {
-    blocks: usize,
-    bytes: usize,
 }
 
 /// Runs a program from its first step to its last, in an empty heap.
@@ -141,7 +132,6 @@ impl Shadow {
                 let last = (first + 64).min(self.blocks.len());
                 let largest = (first..last).max_by_key(|index| self.blocks[*index].size);
                 let old = self.remove(largest.unwrap());
-                self.note_crossing(&old, caller);
                 let seed = self.steps;
                 let size = to.of(old.size);
                 let new = caller.who.run(move || old.resize(caller, size, seed));
@@ -155,7 +145,6 @@ impl Shadow {
                     .map(|index| (index, self.remove(index)))
                     .partition(|(index, _)| keep > 0 && index % keep as usize == 0);
                 kept.into_iter().for_each(|(_, block)| self.insert(block));
-                leaving.iter().for_each(|(_, block)| self.note_crossing(block, caller));
                 let free = move |(_, block): (usize, Block)| block.free(caller);
                 caller.who.run(move || leaving.into_iter().for_each(free));
             }
@@ -168,13 +157,13 @@ impl Shadow {
     /// Takes a block in, which no other may overlap.
     pub fn insert(&mut self, block: Block) {
         let (start, end) = (block.address, block.address + block.usable);
-        if let Some((_, before)) = self.places.range(..start).next_back() {
+        if let Some((_, (before, _))) = self.places.range(..start).next_back() {
             assert!(*before <= start, "{block:?} overlaps a block before it");
         }
         if let Some((after, _)) = self.places.range(start..).next() {
             assert!(end <= *after, "{block:?} overlaps a block behind it");
         }
-        self.places.insert(start, end);
+        self.places.insert(start, (end, block.domain));
         self.blocks.push(block);
     }
 
@@ -195,16 +184,7 @@ impl Shadow {
     }
 
     fn bytes(&self) -> usize {
-        self.places.iter().map(|(start, end)| end - start).sum()
-    }
-
-    /// `caller` is about to free `block`.
-    fn note_crossing(&mut self, block: &Block, caller: Caller) {
-        if block.may_be_owned_by_another(caller) {
-            let total = &mut self.uncollected[block.domain as usize];
-            total.blocks += 1;
-            total.bytes += block.usable;
-        }
+        self.places.iter().map(|(start, (end, _))| end - start).sum()
     }
 
     /// Checks everything; between steps.
@@ -217,81 +197,65 @@ impl Shadow {
         }
     }
 
-    /// The statistics, what a visit to pools and arenas shows, and the shadow
+    /// The shadow, what a visit to pools and arenas shows, and the statistics
     /// say the same.
     fn check_pools(&self) {
         let (stats, pools, arenas) = (stats(), visited_pools(), visited_arenas());
-        let mut of_domain = [Total::default(); 2];
-        let mut held = [0; 2];
+        let mut domains = [OxDomainStats::default(); 2];
         let mut states = [0; 5];
         let mut end = 0;
         for pool in &pools {
             assert!(pool.address >= end, "{} overlaps the one before", shown(pool));
             end = pool.address + pool.bytes;
-            let domain = (pool.domain - OX_DOMAIN_MEM as u32) as usize;
-            held[domain] += pool.bytes;
+            let mine = self.places.range(pool.address..end);
+            assert_eq!(pool.live, mine.clone().count(), "{}", shown(pool));
+            for (start, (end, domain)) in mine {
+                let of_this_pool = (pool.block_bytes, pool.domain as usize);
+                assert_eq!((end - start, *domain as usize + 1), of_this_pool, "{}", shown(pool));
+            }
             states[pool.state as usize] += 1;
-            of_domain[domain].blocks += pool.live;
-            of_domain[domain].bytes += pool.live * pool.block_bytes;
+            let domain = &mut domains[pool.domain as usize - 1];
+            domain.live_blocks += pool.live;
+            domain.live_bytes += pool.live * pool.block_bytes;
+            domain.free_bytes += pool.free * pool.block_bytes;
+            domain.untouched_bytes += pool.untouched * pool.block_bytes;
+            domain.pool_bytes += pool.bytes;
             assert_eq!(pool.live + pool.free + pool.untouched, pool.capacity, "{}", shown(pool));
-            let mine = self.places.range(pool.address..end).count();
-            let exact = self.uncollected[domain] == Total::default();
-            assert!(
-                pool.live == mine || !exact && pool.live > mine,
-                "{mine} live in {}",
-                shown(pool)
-            );
         }
-        assert_eq!(states[OX_POOL_USED as usize], stats.pools_used);
-        assert_eq!(states[OX_POOL_FULL as usize], stats.pools_full);
-        assert_eq!(states[OX_POOL_EMPTY as usize], stats.pools_empty);
-        assert_eq!(states[OX_POOL_SPAN as usize], stats.spans);
-        assert_eq!(states[OX_POOL_LARGE as usize], stats.large_blocks);
-        for (domain, stats) in [stats.mem, stats.obj].into_iter().enumerate() {
-            let told = Total { blocks: stats.live_blocks, bytes: stats.live_bytes };
-            assert_eq!(told, of_domain[domain]);
-            assert_eq!(stats.pool_bytes, held[domain]);
-            assert!(stats.peak_bytes >= stats.pool_bytes);
-            let mine = self.blocks.iter().filter(|block| block.domain as usize == domain);
-            let (blocks, bytes) = mine.fold((0, 0), |(n, sum), block| (n + 1, sum + block.usable));
-            let most = self.uncollected[domain];
-            assert!((blocks..=blocks + most.blocks).contains(&told.blocks), "{told:?} of {blocks}");
-            assert!((bytes..=bytes + most.bytes).contains(&told.bytes), "{told:?} of {bytes}");
+        for (told, seen) in [stats.mem, stats.obj].iter().zip(&domains) {
+            assert_eq!(told.live_blocks, seen.live_blocks);
+            assert_eq!(told.live_bytes, seen.live_bytes);
+            assert_eq!(told.free_bytes, seen.free_bytes);
+            assert_eq!(told.untouched_bytes, seen.untouched_bytes);
+            assert_eq!(told.pool_bytes, seen.pool_bytes);
+            assert!(told.peak_bytes >= told.pool_bytes);
         }
+        assert_eq!(self.len(), stats.mem.live_blocks + stats.obj.live_blocks);
+        let small = [stats.pools_used, stats.pools_full, stats.pools_empty];
+        assert_eq!(states, [small[0], small[1], small[2], stats.spans, stats.large_blocks]);
         assert_eq!(arenas.len(), stats.arenas);
-        let small = |pool: &&OxPoolInfo| pool.state != OX_POOL_LARGE;
         for arena in &arenas {
             let inside = arena.address..arena.address + arena.bytes;
-            let pools = pools.iter().filter(small).filter(|pool| inside.contains(&pool.address));
+            let pools = pools.iter().filter(|pool| inside.contains(&pool.address));
             let in_use: usize = pools.map(|pool| pool.bytes * arena.pools / arena.bytes).sum();
-            assert_eq!(
-                in_use + arena.pools_vacant,
-                arena.pools,
-                "pools of arena {:#x}",
-                arena.address
-            );
+            assert_eq!(in_use, arena.pools - arena.pools_vacant, "arena {:#x}", arena.address);
         }
     }
 
-    /// Has every thread collect what others freed, after which the heap knows
-    /// exactly what is live.
+    /// Has every thread take in what others freed and give back what it can.
     pub fn settle(&mut self) {
         for who in [Who::Main, Who::Helper] {
             who.run(trim);
         }
-        self.uncollected = Default::default();
         self.check();
     }
 
     /// Frees every block; the heap is then empty and holds no memory.
     pub fn end(mut self) {
         self.settle();
-        self.blocks.iter().for_each(Block::check);
         self.places.clear();
-        self.blocks.drain(..).for_each(|block| {
-            let caller = Caller { who: Who::Main, ..block.by };
-            block.free(caller);
-        });
+        let callers = |block: &Block| Caller { who: Who::Main, ..block.by };
+        self.blocks.drain(..).for_each(|block| block.free(callers(&block)));
         self.settle();
         let stats = stats();
         assert_eq!(stats.pools_used + stats.pools_full + stats.pools_empty + stats.spans, 0);
