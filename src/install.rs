@@ -232,7 +232,8 @@ fn wanted_domains() -> u32 {
 }
 
 /// PYTHONMALLOC or PYTHONDEVMODE is set, or a release build runs with debug
-/// hooks (-X dev).
+/// hooks (-X dev), or CPython put others in the place of preloaded ones (-X dev
+/// again: on a debug build its hooks look like the default).
 fn chosen_by_user(late: bool) -> bool {
     let is_set = |name| os::environment(name).is_some_and(|value| !value.is_empty());
     let has_debug_hooks =
@@ -240,6 +241,7 @@ fn chosen_by_user(late: bool) -> bool {
     is_set(c"PYTHONMALLOC")
         || is_set(c"PYTHONDEVMODE")
         || late && !python::is_debug_build() && has_debug_hooks()
+        || late && DONE.by.load(Relaxed) == BY_PRELOAD && replaced_by().is_some()
 }
 
 fn set_hooks(mut wanted: u32, late: bool) -> c_int {

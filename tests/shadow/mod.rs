@@ -254,8 +254,8 @@ impl Shadow {
     pub fn end(mut self) {
         self.settle();
         self.places.clear();
-        let callers = |block: &Block| Caller { who: Who::Main, ..block.by };
-        self.blocks.drain(..).for_each(|block| block.free(callers(&block)));
+        let caller = Caller { who: Who::Main, route: Route::Direct };
+        self.blocks.drain(..).for_each(|block| block.free(caller));
         self.settle();
         let stats = stats();
         assert_eq!(stats.pools_used + stats.pools_full + stats.pools_empty + stats.spans, 0);
