@@ -34,7 +34,7 @@ apt_update() {
 # on PATH. In a shell that is no login shell, rustup's may not be on it at all.
 find_rust() {
     # shellcheck disable=SC2086  # a pattern
-    for bin in "$(dirname "$(command -v cargo || echo /usr/bin/cargo)")" "$rustup_bin" $numbered_rusts; do
+    for bin in "$(dirname "$(command -v cargo || echo /none)")" "$rustup_bin" $numbered_rusts; do
         [ -x "$bin/cargo" ] && [ -x "$bin/rustc" ] || continue
         version=$("$bin/rustc" --version 2>/dev/null | cut -d ' ' -f 2)
         if [ -n "$version" ] && new_enough "$version"; then

@@ -96,14 +96,13 @@ def program(py, function, *args, preload=True, env=None, prefix=(), timeout=120)
     return ast.literal_eval(out.splitlines()[-1])
 
 
-def with_and_without(py, function, *args, without=None, **options):
-    """What `program` returns under the preload and without it, run side by side.
-
-    `without` is added to the environment of the run without.
-    """
+def with_and_without(py, function, *args, env=None, env_without=None, **options):
+    """What `program` returns under the preload and without it, run side by side."""
     with concurrent.futures.ThreadPoolExecutor() as pool:
-        ours = pool.submit(program, py, function, *args, **options)
-        default = pool.submit(program, py, function, *args, preload=False, env=without, **options)
+        ours = pool.submit(program, py, function, *args, env=env, **options)
+        default = pool.submit(
+            program, py, function, *args, preload=False,
+            env=dict(env or {}, **(env_without or {})), **options)
         return ours.result(), default.result()
 
 

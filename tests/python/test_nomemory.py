@@ -30,7 +30,8 @@ class NoMemory(unittest.TestCase):
 
     def test_same_outcome_at_every_call(self, py):
         ours, default = faults.with_and_without(
-            py, sweep, OPERATIONS, without={"PYTHONMALLOC": "malloc"})
+            py, sweep, OPERATIONS,
+            env={"PYTHONHASHSEED": "0"}, env_without={"PYTHONMALLOC": "malloc"})
         if ours is None:
             self.skipTest("%s has no _testcapi.set_nomemory" % py.path)
         for name in OPERATIONS:

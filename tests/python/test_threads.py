@@ -147,8 +147,12 @@ def native_threads(count):
 
     import inside
 
-    # Each gets a thread state for the time of the call, and loses it again.
+    # Each has a thread state for the time of the call only. libc keeps no stack
+    # of that size, so what still points to a thread's own data meets nothing.
     process = ctypes.CDLL(None)
+    attributes = ctypes.create_string_buffer(256)
+    assert process.pthread_attr_init(attributes) == 0
+    assert process.pthread_attr_setstacksize(attributes, ctypes.c_size_t(64 << 20)) == 0
     work_type = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p)
     done = []
 
@@ -162,7 +166,7 @@ def native_threads(count):
         threads = [ctypes.c_ulong() for _ in range(8)]
         for i, thread in enumerate(threads):
             assert process.pthread_create(
-                ctypes.byref(thread), None, work, ctypes.c_void_p(first + i)) == 0
+                ctypes.byref(thread), attributes, work, ctypes.c_void_p(first + i)) == 0
         inside.churn(100)
         for thread in threads:
             assert process.pthread_join(thread, None) == 0
