@@ -7,12 +7,13 @@
 
 mod shadow;
 
-use shadow::{Block, Shadow, program};
+use shadow::{Block, Caller, Route, Shadow, Who, program};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 
 const THREADS: usize = 4;
 const STEPS: usize = 60;
+const HERE: Caller = Caller { who: Who::Main, route: Route::Direct };
 
 #[test]
 fn threads_hand_blocks_to_each_other() {
@@ -22,7 +23,10 @@ fn threads_hand_blocks_to_each_other() {
     for round in 0..rounds {
         let (senders, receivers): (Vec<_>, Vec<_>) = (0..THREADS).map(|_| channel()).unzip();
         while let Some(block) = left.pop() {
-            senders[left.len() % THREADS].send(block).unwrap();
+            match left.len() % (2 * THREADS) {
+                index if index < THREADS => senders[index].send(block).unwrap(),
+                _ => block.free(HERE), // Or it would grow from round to round.
+            }
         }
         let threads = receivers.into_iter().enumerate().map(|(index, inbox)| {
             let next = senders[(index + 1) % THREADS].clone();
