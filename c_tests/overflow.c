@@ -14,16 +14,18 @@ int main(void)
         {HALF, 2},         {HALF + 8, 2},    {2, HALF + 8},        {ROOT, ROOT},       {ROOT + 1, ROOT},
         {ROOT, ROOT / 2},  {SIZE_MAX, 1},    {SIZE_MAX / 16 + 2, 16} /* wraps to 16 */};
 
-    EACH_DOMAIN(d) {
-        char *block = take(d, 1000);
-        memset(block, 'x', 1000);
+    static const size_t held[] = {1000, 100 * 1000, 4 * MIB}; /* a pool's block, a span, a large one */
+
+    EACH_DOMAIN(d) for (size_t h = 0; h < COUNT(held); h++) {
+        char *block = take(d, held[h]);
+        memset(block, 'x', held[h]);
         for (size_t i = 0; i < COUNT(too_large); i++) {
             size_t size = too_large[i];
             CHECK(d->f.malloc(NULL, size) == NULL, "%s %#zx", d->name, size);
             CHECK(d->f.calloc(NULL, 1, size) == NULL, "%s %#zx", d->name, size);
             CHECK(d->f.realloc(NULL, NULL, size) == NULL, "%s %#zx", d->name, size);
             CHECK(d->f.realloc(NULL, block, size) == NULL, "%s %#zx", d->name, size);
-            CHECK(filled(block, 'x', 1000), "%s: realloc to %#zx spoilt the block", d->name, size);
+            CHECK(filled(block, 'x', held[h]), "%s: realloc to %#zx spoilt the block", d->name, size);
         }
         for (size_t i = 0; i < COUNT(products); i++) {
             size_t n = products[i][0], each = products[i][1];

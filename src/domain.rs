@@ -164,6 +164,9 @@ pub unsafe fn realloc<W: Word, D: Domain>(block: *mut c_void, size: usize) -> *m
         // SAFETY: not ours, so the previous allocator's.
         return unsafe { PREVIOUS[D::INDEX].realloc(block, size) };
     };
+    if size > MAX_REQUEST {
+        return out_of_memory();
+    }
     if let Some(resized) = resize_in_place(pool, address, size) {
         return resized as *mut c_void;
     }

@@ -32,6 +32,8 @@ use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering::Relaxed};
 pub struct Heap {
     /// The pool that malloc takes from; the others of the bin hang on it.
     bins: [[Cell<PoolRef>; size_class::COUNT]; DOMAINS],
+    /// Blocks that each class borrowed so far (see SizeClass::lender).
+    borrowed: [[Cell<u8>; size_class::COUNT]; DOMAINS],
     /// The owner's word, which points back to this heap; null when nobody is.
     word: AtomicPtr<AtomicPtr<Heap>>,
     /// Pools in which other threads freed blocks since the owner last looked.
@@ -119,6 +121,7 @@ impl Heap {
     const fn new() -> Heap {
         Heap {
             bins: [const { [const { Cell::new(&EXHAUSTED) }; size_class::COUNT] }; DOMAINS],
+            borrowed: [const { [const { Cell::new(0) }; size_class::COUNT] }; DOMAINS],
             word: AtomicPtr::new(ptr::null_mut()),
             pending: remote::List::new(),
             sparse: Cell::new(None),

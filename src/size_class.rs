@@ -6,10 +6,13 @@
 //! to 8 KiB and 1/4 to 1/3 in the few classes above, mostly in pages that are
 //! then never touched.
 
-use crate::layout::{ALIGNMENT, MAX_CLASS, POOL_SIZE};
+use crate::layout::{ALIGNMENT, MAX_CLASS, MIN_PAGE, POOL_SIZE};
 
 /// How many size classes there are.
 pub const COUNT: usize = 70;
+
+/// Classes up to here never borrow: even a small program fills their pages.
+const SMALLEST_LENDER: usize = 128;
 
 /// An index into the size classes; only made from a checked request or index.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -56,6 +59,19 @@ impl SizeClass {
         let reciprocal = unsafe { *RECIPROCALS.get_unchecked(self.0 as usize) };
         let index = ((offset as u64 * reciprocal) >> 32) as usize;
         (index * self.block_size() == offset).then_some(index)
+    }
+
+    /// The class that lends its blocks to this one while this one is rare: the
+    /// next power of two.
+    pub fn lender(self) -> SizeClass {
+        SizeClass::of(self.block_size().next_power_of_two()).unwrap_or(self)
+    }
+
+    /// How many blocks it may borrow before it gets a pool of its own: as many
+    /// as fill the page that such a pool costs at least, or a handful.
+    pub fn loans(self) -> u8 {
+        let size = self.block_size();
+        if size <= SMALLEST_LENDER { 0 } else { (MIN_PAGE / size).max(16) as u8 }
     }
 
     /// Blocks of a pool.

@@ -184,6 +184,7 @@ impl Heap {
         #[cfg(feature = "paranoid")]
         let _inside = super::Inside::new(self);
         purge::tick(Some(self));
+        let class = self.serving(domain, class);
         loop {
             let Some(pool) = self.head(domain, class) else {
                 if !self.collect() {
@@ -202,6 +203,18 @@ impl Heap {
             self.unlink(pool);
             pool.set_full();
         }
+    }
+
+    /// The class whose pools serve a request. A class that is rarely asked for
+    /// borrows blocks at first: a pool of its own would cost a page, and in a
+    /// small program there are dozens of such classes.
+    fn serving(&self, domain: usize, class: SizeClass) -> SizeClass {
+        let borrowed = &self.borrowed[domain][class.index()];
+        if borrowed.get() == class.loans() || self.head(domain, class).is_some() {
+            return class;
+        }
+        borrowed.set(borrowed.get() + 1);
+        class.lender()
     }
 
     fn open_pool(&self, domain: usize, class: SizeClass) -> Option<()> {
