@@ -1,4 +1,4 @@
-"""json: a document of some megabytes, written and read again."""
+"""json: a document of 100 MB, read and written."""
 import json
 
 
@@ -12,12 +12,12 @@ def main():
             "tags": ["t%d" % (i % k) for k in range(1, 8)],
             "address": {"street": "street %d" % (i % 977), "city": "city %d" % (i % 89), "geo": [i / 3, -i / 5]},
         }
-        for i in range(30000)
+        for i in range(20000)
     ]
-    for _ in range(4):
-        text = json.dumps(document)
-        document = json.loads(text)
-    print(len(text), len(document))
+    part = json.dumps(document)
+    text = '{"parts": [' + ", ".join([part] * (100000000 // len(part))) + "]}"
+    document = json.loads(text)
+    print(len(text), len(document["parts"]), json.dumps(document) == text)
 
 
 main()

@@ -8,7 +8,7 @@ def main():
     places = [rng.randrange(3000) for _ in range(16384)]
     live = [None] * 3000
     total = 0
-    for i in range(900000):
+    for i in range(1800000):
         place = places[i & 16383]
         live[place] = bytearray(sizes[(i * 31) & 4095])
         if not i & 3:

@@ -1,0 +1,65 @@
+"""Proves which allocator serves this process: fails, or says nothing.
+
+BENCH_EXPECTS holds two words: what CPython calls the allocator of its objects,
+and the file of the library that malloc comes from.
+"""
+import ctypes
+import os
+import re
+import sys
+
+VARIABLE = "BENCH_EXPECTS"
+
+
+def prove():
+    expected = os.environ[VARIABLE].split()
+    found = [objects_allocator(), malloc_library()]
+    # A library's file may have more of the version in its name.
+    assert found[0] == expected[0] and found[1].startswith(expected[1]), (
+        "objects come from %s and malloc from %s, not from %s and %s" % (*found, *expected))
+    wanted = re.search(r"\bthp:(\w+)", os.environ.get("MALLOC_CONF", ""))
+    if wanted:
+        assert jemalloc_option(b"opt.thp") == wanted.group(1), "jemalloc ignored MALLOC_CONF"
+
+
+def objects_allocator():
+    """CPython compares the functions in use with those it knows."""
+    name = ctypes.pythonapi._PyMem_GetCurrentAllocatorName
+    name.restype = ctypes.c_char_p
+    known = name()
+    if "liboxmalloc" not in mappings():
+        return known.decode() if known else "unknown"
+    import oxtest  # imported on this side only, so the others need no library
+    oxtest.assert_active()
+    return "oxmalloc"
+
+
+def malloc_library():
+    """Asks for malloc_usable_size: every malloc exports both, so the loader
+    finds both in one library; but the address of malloc itself may be that of
+    a jump in the executable."""
+    function = ctypes.CDLL(None).malloc_usable_size
+    address = ctypes.cast(function, ctypes.c_void_p).value
+    for first, last, path in re.findall(r"(?m)^(\w+)-(\w+) .* (/.*)$", mappings()):
+        if int(first, 16) <= address < int(last, 16):
+            return os.path.basename(path)
+    return "nowhere"
+
+
+def jemalloc_option(name):
+    value, size = ctypes.c_char_p(), ctypes.c_size_t(ctypes.sizeof(ctypes.c_char_p))
+    failed = ctypes.CDLL(None).mallctl(
+        name, ctypes.byref(value), ctypes.byref(size), None, ctypes.c_size_t(0))
+    return None if failed else value.value.decode()
+
+
+def mappings():
+    with open("/proc/self/maps") as maps:
+        return maps.read()
+
+
+if __name__ == "__main__":
+    try:
+        prove()
+    except AssertionError as wrong:
+        sys.exit(str(wrong))

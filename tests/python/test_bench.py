@@ -1,0 +1,143 @@
+"""scripts/bench: what it runs proves itself, and its figures are put together right."""
+
+import os
+import subprocess
+import sys
+import tempfile
+import unittest
+
+import oxtest
+
+sys.path.insert(0, os.path.join(oxtest.ROOT, "benches"))
+from harness import INSIDE, ratios, report, results, sides, workloads  # noqa: E402
+
+BENCH = os.path.join(oxtest.ROOT, "scripts", "bench")
+
+
+def bench(*arguments):
+    return subprocess.run(
+        [sys.executable, BENCH, *arguments], env=oxtest.clean_env(), universal_newlines=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+class Sides(unittest.TestCase):
+    """Each process proves which allocator serves it."""
+
+    def setUp(self):
+        self.py = oxtest.fastest_interpreter()
+
+    def prove(self, side, **without):
+        """What a process says whose variables were lost on the way."""
+        env = {name: value for name, value in side.environment(self.py).items() if name not in without}
+        done = subprocess.run(
+            [self.py.path, os.path.join(INSIDE, "prove.py")], env=env,
+            universal_newlines=True, stderr=subprocess.PIPE)
+        return done.returncode, done.stderr.strip()
+
+    def test_every_side_that_is_found_proves_itself(self):
+        found, skipped = sides.find(self.py)
+        for side in found:
+            with self.subTest(side=side.name):
+                self.assertEqual(self.prove(side), (0, ""))
+        for side, reason in skipped:
+            self.assertTrue(reason and (side.install or side.name == "malloc"), side.name)
+
+    def test_a_dropped_preload_is_found(self):
+        for side in sides.find(self.py)[0]:
+            if "LD_PRELOAD" in side.env:
+                with self.subTest(side=side.name):
+                    code, message = self.prove(side, LD_PRELOAD=None)
+                    self.assertEqual(code, 1)
+                    self.assertIn(", not from %s and %s" % (side.objects, side.malloc), message)
+
+    def test_a_dropped_pythonmalloc_is_found(self):
+        for side in sides.find(self.py)[0]:
+            if "PYTHONMALLOC" in side.env:
+                with self.subTest(side=side.name):
+                    self.assertEqual(self.prove(side, PYTHONMALLOC=None)[0], 1)
+
+    def test_the_default_side_notices_a_preload(self):
+        env = dict(sides.DEFAULT.environment(self.py), LD_PRELOAD=oxtest.LIB)
+        done = subprocess.run([self.py.path, os.path.join(INSIDE, "prove.py")], env=env, stderr=subprocess.DEVNULL)
+        self.assertEqual(done.returncode, 1)
+
+    def test_a_missing_rival_is_named(self):
+        rival = sides.RIVALS[1]._replace(
+            malloc="libnosuch.so.7", env={"LD_PRELOAD": "libnosuch.so.7", "PYTHONMALLOC": "malloc"})
+        self.assertEqual(rival.missing(self.py), "libnosuch.so.7 is not installed")
+
+    def test_an_unknown_allocator_is_a_reason(self):
+        rival = sides.RIVALS[0]._replace(env={"PYTHONMALLOC": "nosuch"})
+        self.assertIn("unknown allocator", rival.missing(self.py))
+
+
+class Workloads(unittest.TestCase):
+    def test_each_has_a_line_of_description(self):
+        for workload in workloads.find():
+            with self.subTest(workload=workload.name):
+                self.assertTrue(0 < len(workload.what) < 90)
+
+    def test_one_is_measured_and_kept(self):
+        with tempfile.TemporaryDirectory() as directory:
+            file = os.path.join(directory, "results.json")
+            done = bench("--quick", "--only", "threads_short", "--json", file)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertRegex(done.stdout, r"(?m)^threads_short +\d\.\d\d")
+            measurement, = results.load(file)
+        figures = measurement["workloads"]["threads_short"]["sides"]
+        self.assertEqual(list(figures), ["default", "oxmalloc"])
+        for column in "cpu_seconds", "wall_seconds", "minor_faults", "peak_bytes", "freed_bytes":
+            self.assertGreater(figures["oxmalloc"][column][0], 0)
+
+    def test_an_unknown_name_is_refused(self):
+        done = bench("--only", "nosuch")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("no workload nosuch; there are binary_trees, ", done.stderr)
+
+
+def figures(*cpu, peak=100):
+    return {
+        "cpu_seconds": list(cpu), "wall_seconds": list(cpu), "minor_faults": [1000] * len(cpu),
+        "peak_bytes": [peak] * len(cpu), "freed_bytes": [peak] * len(cpu), "idle_bytes": [peak]}
+
+
+SIDES = {"default": figures(1.0, 2.0), "oxmalloc": figures(0.5, 1.8, peak=80), "malloc": figures(2.0, 2.0)}
+MEASUREMENT = {
+    "kind": "workloads", "runs": 2, "interpreter": {"tag": "3.8.0"},
+    "sides": dict.fromkeys(SIDES, "what it is"),
+    "workloads": {"one": {"what": "the first", "sides": SIDES}, "two": {"what": "the second", "sides": SIDES}}}
+
+
+class Figures(unittest.TestCase):
+    def test_ratios(self):
+        self.assertEqual(
+            [round(value, 3) for value in ratios.of(SIDES, "oxmalloc")],
+            [0.5, 0.7, 0.2, 0.5, 1.0, 0.8, 0.8, 0.8])
+
+    def test_bars(self):
+        self.assertEqual(ratios.missed(MEASUREMENT["workloads"]), [])
+        slow = dict(SIDES, oxmalloc=figures(1.06, 2.0))
+        self.assertEqual(
+            ratios.missed({"one": {"sides": slow}}),
+            ["one: time is 1.060 of the default's, the bar is 1.05"])
+
+    def test_tables(self):
+        for markdown in False, True:
+            text = report.summary(MEASUREMENT, markdown)
+            self.assertRegex(text, r"(?m)^(\| )?one[ |]+(the first \| )?0\.50[ |]+0\.70[ |]+0\.20")
+            self.assertRegex(text, r"(?m)^(\| )?geometric mean[ |]+0\.50[ |]+2\.00")
+
+    def test_measuring_again_replaces(self):
+        with tempfile.TemporaryDirectory() as directory:
+            file = os.path.join(directory, "results.json")
+            results.keep(file, MEASUREMENT)
+            results.keep(file, dict(MEASUREMENT, kind="other"))
+            results.keep(file, dict(MEASUREMENT, runs=3))
+            kept = results.load(file)
+            with open(file) as text:
+                self.assertIn('"cpu_seconds": [ 1.0, 2.0 ]', text.read())
+        self.assertEqual([(each["kind"], each["runs"]) for each in kept], [("other", 2), ("workloads", 3)])
+
+
+if __name__ == "__main__":
+    unittest.main()
