@@ -32,10 +32,10 @@ use crate::layout::{ALIGNMENT, DOMAINS, MAX_PAGES_PER_POOL, MIN_PAGE, POOL_SIZE}
 use crate::os;
 use crate::plain::Plain;
 use crate::region::{self, RECORD};
-use crate::size_class::SizeClass;
+use crate::size_class::{AtomicSizeClass, SizeClass};
 use core::cell::Cell;
 use core::ops::Deref;
-use core::sync::atomic::{AtomicU8, AtomicU32, AtomicUsize, Ordering::Relaxed};
+use core::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicUsize, Ordering::Relaxed};
 
 /// A heap, to those who only compare: 0 is nobody.
 pub type HeapId = usize;
@@ -59,7 +59,7 @@ pub enum State {
 /// A pool's header. The first line belongs to the owner of the heap; the
 /// second is shared with threads that free blocks of it.
 ///
-/// Statistics read some fields of the first line at any time (see Plain).
+/// Statistics read the fields that are not Cells from any thread, at any time.
 #[repr(C, align(128))]
 pub struct Pool {
     owner: Plain<usize>,
@@ -76,11 +76,11 @@ pub struct Pool {
     pub next: Cell<Option<PoolRef>>,
     pub previous: Cell<Option<PoolRef>>,
     /// Blocks never used yet: indices from here up to the end.
-    untouched: Cell<u16>,
-    untouched_end: Cell<u16>,
+    untouched: AtomicU16,
+    untouched_end: AtomicU16,
     /// Pages given back, one bit each.
-    purged: Cell<u16>,
-    class: Cell<SizeClass>,
+    purged: AtomicU16,
+    class: AtomicSizeClass,
     state: AtomicU8,
 
     // Second cache line.
@@ -180,10 +180,10 @@ impl Pool {
             area: Plain::new(0),
             next: Cell::new(None),
             previous: Cell::new(None),
-            untouched: Cell::new(0),
-            untouched_end: Cell::new(0),
-            purged: Cell::new(0),
-            class: Cell::new(SizeClass::SMALLEST),
+            untouched: AtomicU16::new(0),
+            untouched_end: AtomicU16::new(0),
+            purged: AtomicU16::new(0),
+            class: AtomicSizeClass::new(SizeClass::SMALLEST),
             state: AtomicU8::new(State::Vacant as u8),
             remote: remote::List::new(),
             remote_count: AtomicU32::new(0),
@@ -224,7 +224,7 @@ impl Pool {
     }
 
     pub fn class(&self) -> SizeClass {
-        self.class.get()
+        self.class.load()
     }
 
     /// How many blocks it has.
@@ -262,9 +262,10 @@ impl Pool {
 
     /// Untouched blocks: never used, or on pages given back.
     pub fn untouched(&self) -> usize {
-        let fresh = self.untouched_end.get().saturating_sub(self.untouched.get()) as usize;
+        let fresh =
+            self.untouched_end.load(Relaxed).saturating_sub(self.untouched.load(Relaxed)) as usize;
         let mut given_back = 0;
-        let mut pages = self.purged.get();
+        let mut pages = self.purged.load(Relaxed);
         while pages != 0 {
             let (run, low, high) = self.lowest_purged_run(pages);
             given_back += high.saturating_sub(low);
@@ -275,7 +276,7 @@ impl Pool {
 
     /// Bytes of pages given back.
     pub fn purged_bytes(&self) -> usize {
-        self.purged.get().count_ones() as usize * os::page_size()
+        self.purged.load(Relaxed).count_ones() as usize * os::page_size()
     }
 
     /// Whether `address` is where a block of this pool, span or mapping starts.
@@ -304,10 +305,10 @@ impl Pool {
         self.free.set(0);
         self.next.set(None);
         self.previous.set(None);
-        self.untouched.set(0);
-        self.untouched_end.set(class.capacity() as u16);
-        self.purged.set(0);
-        self.class.set(class);
+        self.untouched.store(0, Relaxed);
+        self.untouched_end.store(class.capacity() as u16, Relaxed);
+        self.purged.store(0, Relaxed);
+        self.class.store(class);
         self.sparse_live.set(-1);
         self.remote_count.store(0, Relaxed);
         self.floor.store(0);
@@ -321,7 +322,7 @@ impl Pool {
     pub fn open_single(&self, state: State, address: usize, domain: usize, size: usize) {
         self.start.store(address);
         self.area.store(size);
-        self.purged.set(0);
+        self.purged.store(0, Relaxed);
         self.domain.store(domain as u8, Relaxed);
         self.state.store(state as u8, Relaxed);
     }
@@ -448,23 +449,24 @@ impl Owned {
     /// Makes free blocks of untouched ones, up to the end of a page; false when
     /// none is left.
     pub fn touch_more(self) -> bool {
-        if self.untouched.get() >= self.untouched_end.get() {
-            let pages = self.purged.get();
+        if self.untouched.load(Relaxed) >= self.untouched_end.load(Relaxed) {
+            let pages = self.purged.load(Relaxed);
             if pages == 0 {
                 return false;
             }
             let (run, low, high) = self.lowest_purged_run(pages);
-            self.purged.set(pages & !run);
-            self.untouched.set(low as u16);
-            self.untouched_end.set(high.max(low) as u16);
+            self.purged.store(pages & !run, Relaxed);
+            self.untouched.store(low as u16, Relaxed);
+            self.untouched_end.store(high.max(low) as u16, Relaxed);
             return self.touch_more();
         }
         let size = self.class().block_size();
-        let start = self.untouched.get() as usize;
+        let start = self.untouched.load(Relaxed) as usize;
         // Those that start in the same page: it is touched anyway, the next not.
         let rest_of_page = MIN_PAGE - self.block(start) % MIN_PAGE;
-        let more = rest_of_page.div_ceil(size).min(self.untouched_end.get() as usize - start);
-        self.untouched.set((start + more) as u16);
+        let more =
+            rest_of_page.div_ceil(size).min(self.untouched_end.load(Relaxed) as usize - start);
+        self.untouched.store((start + more) as u16, Relaxed);
         // Ascending links, ending where the list began.
         let mut block = self.block(start + more - 1);
         let mut link = self.free.get();
@@ -549,7 +551,7 @@ impl Owned {
         }
         let all = u16::MAX >> (MAX_PAGES_PER_POOL - pages);
         let idle = all & !busy;
-        let fresh = idle & !self.purged.get();
+        let fresh = idle & !self.purged.load(Relaxed);
         if fresh == 0 {
             return 0;
         }
@@ -563,11 +565,11 @@ impl Owned {
             bytes += os::give_back_counted(self.base() + start * page, length * page);
             left &= !((u16::MAX >> (MAX_PAGES_PER_POOL - length)) << start);
         }
-        self.purged.set(idle);
+        self.purged.store(idle, Relaxed);
         // What is left of the free list, in order of address; the untouched
         // rest joins it, or the idle pages.
-        self.untouched.set(0);
-        self.untouched_end.set(0);
+        self.untouched.store(0, Relaxed);
+        self.untouched_end.store(0, Relaxed);
         let mut link = 0;
         for index in (0..self.capacity()).rev().filter(|i| free.has(*i)) {
             let start = first + index * size;
@@ -605,8 +607,8 @@ impl Owned {
                 count += i32::from(set.add(index));
             }
         };
-        add_range(self.untouched.get() as usize, self.untouched_end.get() as usize);
-        let mut pages = self.purged.get();
+        add_range(self.untouched.load(Relaxed) as usize, self.untouched_end.load(Relaxed) as usize);
+        let mut pages = self.purged.load(Relaxed);
         while pages != 0 {
             let (run, low, high) = self.lowest_purged_run(pages);
             add_range(low, high);

@@ -7,6 +7,7 @@
 //! then never touched.
 
 use crate::layout::{ALIGNMENT, MAX_CLASS, MIN_PAGE, POOL_SIZE};
+use core::sync::atomic::{AtomicU8, Ordering::Relaxed};
 
 /// How many size classes there are.
 pub const COUNT: usize = 70;
@@ -77,6 +78,23 @@ impl SizeClass {
     /// Blocks of a pool.
     pub fn capacity(self) -> usize {
         POOL_SIZE / self.block_size()
+    }
+}
+
+/// A size class that one thread writes while others read it.
+pub struct AtomicSizeClass(AtomicU8);
+
+impl AtomicSizeClass {
+    pub const fn new(class: SizeClass) -> Self {
+        AtomicSizeClass(AtomicU8::new(class.0))
+    }
+
+    pub fn load(&self) -> SizeClass {
+        SizeClass(self.0.load(Relaxed))
+    }
+
+    pub fn store(&self, class: SizeClass) {
+        self.0.store(class.0, Relaxed);
     }
 }
 
