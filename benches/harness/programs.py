@@ -4,9 +4,7 @@ from . import give_up, ratios, report, results, runner, say, sides, workloads
 
 def measure(py, options):
     """Runs what the options select; -> the measurement."""
-    chosen, skipped = sides.find(py, options.rivals)
-    for side, reason in skipped:
-        say("skipped: %s: %s (%s)" % (side.name, reason, side.install))
+    chosen = sides.chosen(py, options.rivals)
     measurement = results.describe(
         "workloads", py, runs=options.runs,
         sides={side.name: side.what for side in chosen}, workloads={})

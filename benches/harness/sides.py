@@ -7,7 +7,7 @@ import collections
 import os
 import subprocess
 
-from . import INSIDE
+from . import INSIDE, say
 import oxtest
 
 LIBC = "libc.so.6"
@@ -60,6 +60,14 @@ RIVALS = [
     Side("py-mimalloc", "PYTHONMALLOC=mimalloc", {"PYTHONMALLOC": "mimalloc"}, "mimalloc", LIBC,
          "needs CPython 3.13, configured with mimalloc"),
 ]
+
+
+def chosen(py, rivals):
+    """The sides that run here; those that do not are named, and why."""
+    found, skipped = find(py, rivals)
+    for side, reason in skipped:
+        say("skipped: %s: %s%s" % (side.name, reason, side.install and " (%s)" % side.install or ""))
+    return found
 
 
 def find(py, rivals=True):

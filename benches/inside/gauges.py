@@ -1,5 +1,7 @@
 """What a measured process reads of itself."""
+import ctypes
 import json
+import os
 import re
 import resource
 import time
@@ -7,18 +9,32 @@ import time
 
 def resident():
     """Bytes of memory in use now."""
-    return _status("VmRSS")
+    return _field("/proc/self/status", "VmRSS")
 
 
 def peak():
     """The most there was. Not rusage's figure, whose peak counts the process
     that forked this one, too."""
-    return _status("VmHWM")
+    return _field("/proc/self/status", "VmHWM")
 
 
-def _status(field):
-    with open("/proc/self/status") as status:
-        return int(re.search(field + r":\s*(\d+) kB", status.read()).group(1)) << 10
+def machine_free():
+    """What the machine has free: pages that a process only offers (MADV_FREE)
+    are not."""
+    return _field("/proc/meminfo", "MemFree")
+
+
+def _field(file, name):
+    with open(file) as lines:
+        return int(re.search(name + r":\s*(\d+) kB", lines.read()).group(1)) << 10
+
+
+def trim():
+    """Asks for all that can be had: of oxmalloc where it is loaded, of libc."""
+    with open("/proc/self/maps") as maps:
+        if "liboxmalloc" in maps.read():
+            ctypes.PyDLL(os.environ["OXTEST_LIB"]).Ox_Trim()
+    ctypes.CDLL(None).malloc_trim(ctypes.c_size_t(0))
 
 
 def light_work(seconds):
@@ -37,7 +53,7 @@ class Used:
         return self
 
     def __exit__(self, *_):
-        self.cpu, self.wall, self.faults = (b - a for a, b in zip(self.before, self._now()))
+        self.cpu, self.wall, self.faults = (round(b - a, 6) for a, b in zip(self.before, self._now()))
 
     @staticmethod
     def _now():

@@ -1,5 +1,6 @@
 """scripts/bench: what it runs proves itself, and its figures are put together right."""
 
+import json
 import os
 import subprocess
 import sys
@@ -69,6 +70,28 @@ class Sides(unittest.TestCase):
     def test_an_unknown_allocator_is_a_reason(self):
         rival = sides.RIVALS[0]._replace(env={"PYTHONMALLOC": "nosuch"})
         self.assertIn("unknown allocator", rival.missing(self.py))
+
+
+class Inside(unittest.TestCase):
+    """What runs in the measured processes and is not a workload."""
+
+    def run_inside(self, program, *arguments):
+        env = sides.OURS.environment(oxtest.fastest_interpreter())
+        done = subprocess.run(
+            [oxtest.fastest_interpreter().path, os.path.join(INSIDE, program), *arguments], env=env,
+            universal_newlines=True, stdout=subprocess.PIPE, check=True)
+        return json.loads(done.stdout.splitlines()[-1])
+
+    def test_survivors(self):
+        for order in "regular", "random":
+            figures = self.run_inside("survivors.py", "str", "1024", order, "idle", "0.1")
+            self.assertGreater(figures["full_bytes"], 50 << 20)
+            # All but the survivors' own pages go, and the parts of the heap that stay ready.
+            self.assertLess(figures["trim_bytes"], figures["full_bytes"] / 2, order)
+
+    def test_retake(self):
+        for size in "small", "medium", "large":
+            self.assertEqual(len(self.run_inside("retake.py", size, "0", "2")), 2)
 
 
 class Workloads(unittest.TestCase):
