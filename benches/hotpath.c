@@ -6,33 +6,27 @@
  * Four ways lead into the heap (two domains, each by the exported functions
  * and by those of Ox_GetAllocator); each prints a line "name malloc free" with
  * the addresses of its functions, and for each class callgrind writes two
- * parts, labelled "name size pairs" and "name size mixed".
+ * parts, labelled "name size pairs" and "name size mixed". The last way also
+ * frees many blocks in each order ("name size lifo" and so on), and from
+ * another thread ("name size foreign").
  */
 #define _GNU_SOURCE /* dladdr */
 #include <dlfcn.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <valgrind/callgrind.h>
 
 #include "../include/oxmalloc.h"
+#include "patterns.h"
 
-enum { PAIRS = 1000, STEPS = 4000, BLOCKS = 400, POOL = 64 * 1024 };
+enum { PAIRS = 1000, STEPS = 4000, BLOCKS = 400, ROUNDS = 5, POOL = 64 * 1024 };
 
-struct way {
-    const char *name;
-    void *(*malloc)(void *, size_t);
-    void (*free)(void *, void *);
-};
+static unsigned long long seed = 1;
 
 static void die(const char *what) {
     fprintf(stderr, "hotpath: %s\n", what);
     exit(1);
-}
-
-static size_t below(size_t n) {
-    static unsigned long long seed = 1;
-    seed = seed * 6364136223846793005ULL + 1442695040888963407ULL;
-    return (size_t)((seed >> 33) % n);
 }
 
 static size_t pool_of(const void *block) { return (size_t)block / POOL; }
@@ -54,7 +48,7 @@ static size_t warm(const struct way *way, size_t size, void **live) {
     for (size_t i = 0; i < n; i++)
         if (!(live[i] = way->malloc(NULL, size))) die("out of memory");
     while (n > BLOCKS / 2) {
-        size_t i = below(n);
+        size_t i = below(&seed, n);
         way->free(NULL, live[i]);
         live[i] = live[--n];
     }
@@ -79,12 +73,12 @@ __attribute__((noinline)) static void pairs(const struct way *way, size_t least,
 __attribute__((noinline)) static void mixed(const struct way *way, size_t least, size_t most) {
     static void *slot[BLOCKS];
     for (size_t step = 0; step < STEPS; step++) {
-        void **one = &slot[below(BLOCKS)];
+        void **one = &slot[below(&seed, BLOCKS)];
         if (*one) {
             way->free(NULL, *one);
             *one = NULL;
         } else {
-            *one = way->malloc(NULL, least + below(most - least + 1));
+            *one = way->malloc(NULL, least + below(&seed, most - least + 1));
         }
     }
     for (size_t i = 0; i < BLOCKS; i++) {
@@ -109,6 +103,39 @@ static void measure(const struct way *way, size_t least, size_t most) {
     CALLGRIND_DUMP_STATS_AT(label);
 
     while (n > 0) way->free(NULL, live[--n]);
+}
+
+struct dropping {
+    const struct way *way;
+    void **block;
+    size_t n;
+};
+
+static void *drop_there(void *argument) {
+    const struct dropping *what = argument;
+    drop(what->way, what->block, what->n);
+    return NULL;
+}
+
+/* Rounds of many blocks, each a part but the first. Of the parts of one name
+ * the middle one counts: in some a clock runs out and memory is given back. */
+static void rounds(const struct way *way, size_t size, enum order order, int foreign) {
+    static void *block[MOST_BLOCKS];
+    struct dropping all = {way, block, blocks_of(size)};
+    char label[64];
+
+    snprintf(label, sizeof label, "%s %zu %s", way->name, size, foreign ? "foreign" : order_names[order]);
+    for (int round = 0; round <= ROUNDS; round++) {
+        CALLGRIND_ZERO_STATS;
+        if (!take(way, block, all.n, size)) die("out of memory");
+        arrange(block, all.n, order);
+        pthread_t thread;
+        if (!foreign)
+            drop(way, block, all.n);
+        else if (pthread_create(&thread, NULL, drop_there, &all) || pthread_join(thread, NULL))
+            die("no thread");
+        if (round > 0) CALLGRIND_DUMP_STATS_AT(label);
+    }
 }
 
 static void *exported(void *library, const char *name) {
@@ -147,6 +174,12 @@ int main(int argc, char **argv) {
             measure(&ways[i], least, most);
             least = most + 1;
         }
+    }
+    const struct way *last = &ways[sizeof ways / sizeof *ways - 1];
+    for (int class = 2; class < argc; class++) {
+        size_t size = strtoul(argv[class], NULL, 10);
+        for (enum order order = LIFO; order <= RANDOM; order++) rounds(last, size, order, 0);
+        rounds(last, size, FIFO, 1);
     }
     return 0;
 }

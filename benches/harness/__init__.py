@@ -2,6 +2,7 @@
 
     programs       measures the programs of benches/workloads
     survivors      what stays when most is freed, and what taking it again costs
+    micro          one malloc and its free in time, instructions counts them
     sides          the allocators that are compared, and which of them are there
     workloads      the programs, and the libraries they need (packages)
     runner         runs them side by side, cold memory warmed before each

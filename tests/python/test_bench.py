@@ -10,7 +10,7 @@ import unittest
 import oxtest
 
 sys.path.insert(0, os.path.join(oxtest.ROOT, "benches"))
-from harness import INSIDE, ratios, report, results, sides, workloads  # noqa: E402
+from harness import INSIDE, instructions, ratios, report, results, sides, workloads  # noqa: E402
 
 BENCH = os.path.join(oxtest.ROOT, "scripts", "bench")
 
@@ -94,11 +94,17 @@ class Inside(unittest.TestCase):
             self.assertEqual(len(self.run_inside("retake.py", size, "0", "2")), 2)
 
 
-class Workloads(unittest.TestCase):
+class Measuring(unittest.TestCase):
     def test_each_has_a_line_of_description(self):
         for workload in workloads.find():
             with self.subTest(workload=workload.name):
                 self.assertTrue(0 < len(workload.what) < 90)
+
+    def test_micro(self):
+        done = bench("--micro", "--quick")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        for pattern in instructions.PATTERNS:
+            self.assertRegex(done.stdout, r"(?m)^%s +16-512 .*\d\.\d\d$" % pattern)
 
     def test_one_is_measured_and_kept(self):
         with tempfile.TemporaryDirectory() as directory:
@@ -129,6 +135,24 @@ MEASUREMENT = {
     "kind": "workloads", "runs": 2, "interpreter": {"tag": "3.8.0"},
     "sides": dict.fromkeys(SIDES, "what it is"),
     "workloads": {"one": {"what": "the first", "sides": SIDES}, "two": {"what": "the second", "sides": SIDES}}}
+
+
+class Instructions(unittest.TestCase):
+    def test_the_table_is_whole(self):
+        table = instructions.load()
+        self.assertEqual(
+            set(table), {(size, column) for size in instructions.CLASSES for column in instructions.COLUMNS})
+        with tempfile.TemporaryDirectory() as directory:
+            copy = os.path.join(directory, "copy.csv")
+            instructions.save(table, copy)
+            self.assertEqual(instructions.load(copy), table)
+
+    def test_growth_beyond_the_tolerance_is_found(self):
+        before = {(16, "lifo free"): 100, (32, "lifo free"): 100, (48, "lifo free"): 100, (64, "lifo free"): 3}
+        now = {(16, "lifo free"): 110, (32, "lifo free"): 108, (48, "lifo free"): 90, (64, "lifo free"): 3.4}
+        self.assertEqual(
+            instructions.compare(before, now),
+            ([((16, "lifo free"), 100, 110)], [((48, "lifo free"), 100, 90)]))
 
 
 class Figures(unittest.TestCase):
