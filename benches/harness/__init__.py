@@ -3,6 +3,7 @@
     programs       measures the programs of benches/workloads
     survivors      what stays when most is freed, and what taking it again costs
     micro          one malloc and its free in time, instructions counts them
+    scaling        cost by the size of the heap, rate by the number of threads
     sides          the allocators that are compared, and which of them are there
     workloads      the programs, and the libraries they need (packages)
     runner         runs them side by side, cold memory warmed before each

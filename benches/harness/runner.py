@@ -46,10 +46,13 @@ def run_once(py, side, workload, path, peak, idle=0):
                left["peak"], left["freed"], left.get("idle"), printed)
 
 
-def execute(command, env, what):
-    """Runs a command to its end; the cost is of the process and its children."""
+def execute(command, env, what, cores=None):
+    """Runs a command to its end, on the cores of this process or on others; the
+    cost is of the process and its children."""
     began = time.perf_counter()
-    child = subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+    child = subprocess.Popen(
+        command, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        preexec_fn=cores and (lambda: os.sched_setaffinity(0, cores)))
     output = child.stdout.read().decode()
     _, status, usage = os.wait4(child.pid, 0)
     wall = time.perf_counter() - began
@@ -66,7 +69,7 @@ def touch(size):
     page fault, and the first program to need it would be charged for that.
     Small and huge pages come from different free lists: touches both, private
     (mmap's default, shared memory, knows no huge pages), as far as they fit."""
-    size = min(size, available() * 2 // 5)
+    size = min(size, available() // 3)
     child = os.fork()
     if child == 0:
         both = [mmap.mmap(-1, size, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) for _ in range(2)]

@@ -10,7 +10,7 @@ import unittest
 import oxtest
 
 sys.path.insert(0, os.path.join(oxtest.ROOT, "benches"))
-from harness import INSIDE, instructions, ratios, report, results, sides, workloads  # noqa: E402
+from harness import INSIDE, instructions, ratios, report, results, scaling, sides, workloads  # noqa: E402
 
 BENCH = os.path.join(oxtest.ROOT, "scripts", "bench")
 
@@ -75,10 +75,11 @@ class Sides(unittest.TestCase):
 class Inside(unittest.TestCase):
     """What runs in the measured processes and is not a workload."""
 
-    def run_inside(self, program, *arguments):
-        env = sides.OURS.environment(oxtest.fastest_interpreter())
+    def run_inside(self, program, *arguments, py=None):
+        py = py or oxtest.fastest_interpreter()
+        env = sides.OURS.environment(py)
         done = subprocess.run(
-            [oxtest.fastest_interpreter().path, os.path.join(INSIDE, program), *arguments], env=env,
+            [py.path, os.path.join(INSIDE, program), *arguments], env=env,
             universal_newlines=True, stdout=subprocess.PIPE, check=True)
         return json.loads(done.stdout.splitlines()[-1])
 
@@ -88,6 +89,20 @@ class Inside(unittest.TestCase):
             self.assertGreater(figures["full_bytes"], 50 << 20)
             # All but the survivors' own pages go, and the parts of the heap that stay ready.
             self.assertLess(figures["trim_bytes"], figures["full_bytes"] / 2, order)
+
+    def test_live_heap(self):
+        self.assertEqual(list(self.run_inside("live_heap.py", "10")), ["build", "replace", "drop"])
+
+    def test_threads(self):
+        core, = list(os.sched_getaffinity(0))[:1]
+        rates = scaling.threads(oxtest.fastest_interpreter(), [sides.OURS, sides.RIVALS[0]], 1, [core])
+        self.assertEqual(set(rates), {"oxmalloc", "malloc"})
+
+    @unittest.skipUnless(scaling.with_own_gil(), "no CPython 3.12 or newer")
+    def test_interpreters(self):
+        py = scaling.with_own_gil()
+        core, = list(os.sched_getaffinity(0))[:1]
+        self.assertGreater(self.run_inside("own_gil.py", "0.1", str(core), py=py), 0)
 
     def test_retake(self):
         for size in "small", "medium", "large":
