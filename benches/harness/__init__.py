@@ -1,6 +1,7 @@
 """What scripts/bench is made of.
 
     programs       measures the programs of benches/workloads
+    pyperformance  the benchmarks of that project
     survivors      what stays when most is freed, and what taking it again costs
     micro          one malloc and its free in time, instructions counts them
     scaling        cost by the size of the heap, rate by the number of threads

@@ -15,7 +15,8 @@ LIBC = "libc.so.6"
 
 class Side(collections.namedtuple("Side", "name what env objects malloc install")):
     """`objects` and `malloc` are what inside/prove.py must find: whose functions
-    serve objects, and the library that malloc comes from."""
+    serve objects (None: those that this interpreter has by default), and the
+    library that malloc comes from."""
 
     def environment(self, py, extra=None):
         """The variables for a process on this side, and for nothing else."""
@@ -24,7 +25,7 @@ class Side(collections.namedtuple("Side", "name what env objects malloc install"
             if name.startswith(("MALLOC_", "MIMALLOC_", "TCMALLOC_", "GLIBC_")) and name not in self.env:
                 del env[name]
         objects = self.objects
-        if self is DEFAULT:
+        if objects is None:
             objects = "mimalloc" if py.free_threaded else "pymalloc_debug" if py.debug else "pymalloc"
         env.update(BENCH_EXPECTS="%s %s" % (objects, self.malloc), PYTHONHASHSEED="0", **(extra or {}))
         return env

@@ -10,7 +10,7 @@ import unittest
 import oxtest
 
 sys.path.insert(0, os.path.join(oxtest.ROOT, "benches"))
-from harness import INSIDE, instructions, ratios, report, results, scaling, sides, workloads  # noqa: E402
+from harness import CACHE, INSIDE, instructions, pyperformance, ratios, report, results, scaling, sides, workloads  # noqa: E402
 
 BENCH = os.path.join(oxtest.ROOT, "scripts", "bench")
 
@@ -107,6 +107,54 @@ class Inside(unittest.TestCase):
     def test_retake(self):
         for size in "small", "medium", "large":
             self.assertEqual(len(self.run_inside("retake.py", size, "0", "2")), 2)
+
+
+class Workers(unittest.TestCase):
+    """pyperf's workers, which lose the preload unless it is handed on."""
+
+    def setUp(self):
+        directory = tempfile.TemporaryDirectory()
+        self.addCleanup(directory.cleanup)
+        self.proofs = os.path.join(directory.name, "proofs")
+        self.py = oxtest.fastest_interpreter()
+
+    def worker(self, *arguments, **without):
+        env = sides.OURS.environment(self.py, {"BENCH_PROOFS": self.proofs})
+        return subprocess.run(
+            [self.py.path, "-c", "import sys; sys.path.append(%r); import pyperf_worker" % INSIDE, *arguments],
+            env={name: value for name, value in env.items() if name not in without},
+            universal_newlines=True, stderr=subprocess.PIPE)
+
+    def test_a_worker_proves_itself(self):
+        done = self.worker("--worker")
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        with open(self.proofs) as lines:
+            self.assertEqual(len(lines.readlines()), 1)
+
+    def test_a_worker_without_the_preload_fails(self):
+        done = self.worker("--worker", LD_PRELOAD=None)
+        self.assertEqual(done.returncode, 3)
+        self.assertIn("objects come from pymalloc", done.stderr)
+        self.assertFalse(os.path.exists(self.proofs))
+
+    def test_a_worker_that_was_told_nothing_fails(self):
+        self.assertEqual(self.worker("--worker", BENCH_EXPECTS=None).returncode, 3)
+
+    def test_others_prove_nothing(self):
+        self.assertEqual(self.worker(LD_PRELOAD=None).returncode, 0)
+
+    def test_pyperf_drops_the_preload_and_the_run_fails(self):
+        if not os.path.isdir(os.path.join(CACHE, "pyperformance-" + self.py.tag)):
+            self.skipTest("scripts/bench --pyperformance was not run here")
+        def execute(inherit):
+            python = pyperformance.prepare(self.py)
+            return pyperformance.execute(
+                self.py, sides.OURS, [python, "-m", "pyperf", "timeit", "--name", "nothing", "-p1", "-n1", "-w0",
+                                      "-l1", "pass"], "timeit", inherit)
+
+        self.assertEqual(list(execute(None)), ["nothing"])
+        with self.assertRaisesRegex(SystemExit, "objects come from pymalloc"):
+            execute(["BENCH_PROOFS", "BENCH_EXPECTS", "OXTEST_LIB", "PYTHONPATH"])
 
 
 class Measuring(unittest.TestCase):
