@@ -186,7 +186,10 @@ fn try_install() -> c_int {
         return OX_ERR_NEEDS_GIL;
     }
     let wanted = wanted_domains();
-    if (OX_DOMAIN_RAW..=OX_DOMAIN_OBJ).all(|d| wanted >> d & 1 == 0 || is_ours(d)) {
+    // By us, where RAW may have stayed and tracemalloc may wrap ours; or by an
+    // embedder.
+    let by_us = DONE.domains.load(Relaxed) != 0 && replaced_by().is_none();
+    if by_us || (OX_DOMAIN_RAW..=OX_DOMAIN_OBJ).all(|d| wanted >> d & 1 == 0 || is_ours(d)) {
         return OX_ALREADY;
     }
     if is_another_copys(&installed(OX_DOMAIN_MEM)) {

@@ -19,8 +19,9 @@ int main(void)
     CHECK(code == INSTALLED, "after it stopped: %d, '%s'", code, status().text);
     check_active("after it stopped");
 
-    run("tracemalloc.start()\n"
-        "before = tracemalloc.get_traced_memory()[0]\n"
+    run("tracemalloc.start()\n");
+    CHECK((code = Ox_Install()) == OX_ALREADY, "again, traced: %d", code);
+    run("before = tracemalloc.get_traced_memory()[0]\n"
         "kept = [bytearray(1000) for _ in range(1000)]\n"
         "assert tracemalloc.get_traced_memory()[0] - before > 1000000\n"
         "work(20)\n"
