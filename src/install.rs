@@ -244,7 +244,7 @@ fn chosen_by_user(late: bool) -> bool {
     is_set(c"PYTHONMALLOC")
         || is_set(c"PYTHONDEVMODE")
         || late && !python::is_debug_build() && has_debug_hooks()
-        || late && DONE.by.load(Relaxed) == BY_PRELOAD && replaced_by().is_some()
+        || late && DONE.by.load(Relaxed) == BY_PRELOAD && replaced_by().is_some_and(was_chosen)
 }
 
 fn set_hooks(mut wanted: u32, late: bool) -> c_int {
@@ -357,14 +357,15 @@ fn state(text: &mut Line) -> (c_int, u32) {
         return (code, 0);
     }
     if let Some(now) = replaced_by() {
-        let _ = if !pythonmalloc.is_empty() {
-            write!(text, "inactive: PYTHONMALLOC={pythonmalloc:.80}")
-        } else if now != before_us() || python::is_debug_build() {
-            write!(text, "inactive: {DEV_MODE}")
+        let (code, _) = if !pythonmalloc.is_empty() {
+            (OX_ERR_PYTHONMALLOC, write!(text, "inactive: PYTHONMALLOC={pythonmalloc:.80}"))
+        } else if was_chosen(now) {
+            (OX_ERR_PYTHONMALLOC, write!(text, "inactive: {DEV_MODE}"))
         } else {
-            write!(text, "inactive: the interpreter was initialised again; call Ox_Install")
+            let again = "the interpreter was initialised again; call Ox_Install";
+            (OX_NOT_INSTALLED, write!(text, "inactive: {again}"))
         };
-        return (OX_ERR_PYTHONMALLOC, 0);
+        return (code, 0);
     }
     let _ = write!(text, "active");
     (code, domains)
@@ -386,6 +387,13 @@ fn replaced_by() -> Option<[usize; 2]> {
     let wraps_us =
         python::is_initialized() && python::allocator_name().is_none() && now != before_us();
     (!is_ours(OX_DOMAIN_MEM) && !wraps_us).then_some(now)
+}
+
+/// Whether somebody chose what CPython put in our place. From 3.12 on it also
+/// puts its default there when it is initialised again; a debug build's default
+/// looks like a choice.
+fn was_chosen(now: [usize; 2]) -> bool {
+    now != before_us() || python::is_debug_build()
 }
 
 fn before_us() -> [usize; 2] {

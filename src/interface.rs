@@ -14,11 +14,12 @@ pub const OX_DOMAIN_OBJ: c_int = 2;
 pub const OX_OK: c_int = 0;
 /// Was already installed by this copy of the library; nothing was changed.
 pub const OX_ALREADY: c_int = 1;
-/// Installed in RAW and MEM only: a free-threaded build finds its objects by
+/// Installed, but not in OBJ: a free-threaded build finds its objects by
 /// walking its own object heap, which must therefore stay.
 pub const OX_WITHOUT_OBJ: c_int = 2;
 /// Installed in MEM and OBJ only: debug builds of CPython abort at exit when
-/// their RAW domain is replaced.
+/// their RAW domain is replaced; and what somebody else put there before a late
+/// installation has live blocks, which are not libc's.
 pub const OX_WITHOUT_RAW: c_int = 3;
 /// No CPython in this process (`PyMem_SetAllocator` is not to be found).
 pub const OX_ERR_NO_PYTHON: c_int = -1;
@@ -40,7 +41,8 @@ pub const OX_ERR_NO_MEMORY: c_int = -7;
 pub const OX_ERR_SECOND_COPY: c_int = -8;
 /// An argument is NULL, of an unknown domain, or its `size` is too small.
 pub const OX_ERR_ARGUMENT: c_int = -9;
-/// Not installed yet: nobody called Ox_Install, no preload ran it.
+/// Not installed: nobody called Ox_Install, no preload ran it; or (3.12 and
+/// newer) not since the interpreter was initialised again.
 pub const OX_NOT_INSTALLED: c_int = -10;
 
 /// Member for member CPython's `PyMemAllocatorEx`; a pointer to it may be
@@ -71,7 +73,9 @@ pub struct OxStatus {
     pub size: usize,
     /// The code of the installation (OX_OK …, or OX_ERR_…, or OX_NOT_INSTALLED).
     pub code: i32,
-    /// Bit `1 << domain` is set for each domain that is served by oxmalloc now.
+    /// Bit `1 << domain` is set for each domain in which Ox_Install put
+    /// oxmalloc, while that is in force (also below tracemalloc). What an
+    /// embedder set by PyMem_SetAllocator does not count.
     pub active_domains: u32,
     /// How it was installed: 0 not at all, 1 by the preload constructor, 2 by
     /// Ox_Install before the interpreter was initialised, 3 by Ox_Install late.
@@ -129,7 +133,8 @@ pub struct OxStats {
     pub large_cached_bytes: usize,
     /// Address space mapped for arenas, large blocks and the cache.
     pub mapped_bytes: usize,
-    /// Of mapped_bytes, what the kernel holds in memory (mincore).
+    /// Of mapped_bytes, what the kernel holds in memory (mincore; cached large
+    /// blocks count in full).
     pub resident_bytes: usize,
     /// Memory for the library's own records (pool headers, heaps), in bytes.
     pub metadata_bytes: usize,
