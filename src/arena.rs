@@ -26,8 +26,10 @@ use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering::Relaxed};
 struct Arena {
     /// One bit for each pool that is vacant.
     vacant: AtomicU32,
-    /// Of these, the ones still resident.
+    /// Of these, the ones to give back: they may be resident.
     dirty: AtomicU32,
+    /// Pools that may not read as zero when they are vacant.
+    written: AtomicU32,
     /// NONE or MAPPED.
     state: AtomicU32,
     /// Neighbours among the arenas of the same shape.
@@ -170,6 +172,7 @@ pub fn take_from_new(pools: usize) -> Option<Run> {
     let this = arena(slot);
     this.vacant.store(u32::MAX, Relaxed);
     this.dirty.store(0, Relaxed);
+    this.written.store(0, Relaxed);
     this.state.store(MAPPED, Relaxed);
     arenas.enter(slot);
     Some(arenas.take_from(slot, pools))
@@ -317,18 +320,19 @@ impl Arenas {
         let candidates = if resident != 0 { resident } else { starts(vacant, pools) };
         let first = candidates.trailing_zeros() as usize;
         let bits = run_of(pools) << first;
-        let zeroed = this.dirty.load(Relaxed) & bits == 0;
-        if zeroed {
+        if this.dirty.load(Relaxed) & bits == 0 {
             TOTALS.fresh_pools.fetch_add(pools, Relaxed);
         }
+        let written = this.written.load(Relaxed);
         self.take_bits(slot, bits);
-        Run { address: slot.address() + first * POOL_SIZE, zeroed }
+        Run { address: slot.address() + first * POOL_SIZE, zeroed: written & bits == 0 }
     }
 
     fn take_bits(&mut self, slot: Slot, bits: u32) {
         let this = arena(slot);
         self.leave(slot);
         this.vacant.store(this.vacant.load(Relaxed) & !bits, Relaxed);
+        this.written.store(this.written.load(Relaxed) | bits, Relaxed);
         self.enter(slot);
         self.set_dirty(slot, this.dirty.load(Relaxed) & !bits);
     }
@@ -389,9 +393,15 @@ impl Arenas {
         while left != 0 {
             let first = left.trailing_zeros() as usize;
             let length = (left >> first).trailing_ones() as usize;
-            // Refused, the pages stay resident: no more than a waste.
-            bytes += os::give_back_counted(slot.address() + first * POOL_SIZE, length * POOL_SIZE);
-            left &= !(run_of(length) << first);
+            let run = run_of(length) << first;
+            // Refused (locked memory), the contents stay: no more than a waste.
+            let address = slot.address() + first * POOL_SIZE;
+            if let Some(resident) = os::give_back_counted(address, length * POOL_SIZE) {
+                bytes += resident;
+                let written = &arena(slot).written;
+                written.store(written.load(Relaxed) & !run, Relaxed);
+            }
+            left &= !run;
         }
         self.set_dirty(slot, 0);
         bytes

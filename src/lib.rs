@@ -11,11 +11,11 @@
 //!   heap                    owned by one thread at a time: a bin of pools for
 //!                           each domain and size class
 //!                          /               |               \
-//!   pool            blocks of one     span  one block    large  one block with
-//!                   size class              over pools          its own mapping
-//!                          \               |               /
-//!   arena                  2 MiB: pools side by side       /
-//!                                          |              /
+//!   pool            blocks of one     span  one block    large  one block
+//!                   size class              over pools          over slots
+//!                          \               |                      |
+//!   arena, extent          2 MiB: pools side by side         runs of pools
+//!                                          |                 /
 //!   region                 addresses from the system, the map address -> pool
 //!                                          |
 //!   os                     mmap, madvise, mremap, thread words, locks, fork
@@ -29,7 +29,7 @@
 //! is *untouched* (never used since the system gave its page), *free* or
 //! *allocated*. A **domain** is one of CPython's three kinds of memory: RAW,
 //! MEM, OBJ. New here: a **span** is one block in a run of pools, a **large**
-//! block has a mapping of its own, a **heap** is a set of pools with one owner,
+//! block is one in an **extent**, a run of pools over several slots, a **heap** is a set of pools with one owner,
 //! a thread's **word** points to its heap, and a heap is **handed over** when
 //! its owner changes with the GIL.
 //!
@@ -62,7 +62,7 @@
 //! 1. `layout`, `size_class`, `plain`: numbers and words
 //! 2. `os`: the system and the processor; the only `cfg` on either
 //! 3. `options`, `fatal`: what the user sets; the end of a corrupted process
-//! 4. `region`, `arena`, `pool`, `span`, `large`, `find`
+//! 4. `region`, `arena`, `pool`, `span`, `extent`, `large`, `find`
 //! 5. `python`: what we ask of the interpreter
 //! 6. `heap`, `domain`
 //! 7. `interface`, `stats`, `snapshot`, `report`, `install`
@@ -72,7 +72,7 @@
 //!
 //! Every lock is an `os::lock::ForkLock`. Order: the fallback heap, the list of
 //! heaps (both in `heap::life`), what was given back lately (`heap::purge`), the
-//! arenas, the cache of large blocks, the region. No lock is held while foreign code runs.
+//! arenas, the extents, the region. No lock is held while foreign code runs.
 #![allow(non_snake_case)]
 // The model checker looks at pool/remote.rs alone (tests/loom.rs).
 #![cfg(not(loom))]
@@ -80,6 +80,7 @@
 pub mod abi;
 mod arena;
 mod domain;
+mod extent;
 mod fatal;
 mod find;
 mod heap;

@@ -79,9 +79,9 @@ pub const TABLE: &[Choice] = &[
     Choice {
         name: c"OXMALLOC_LARGE_CACHE_MIB",
         kind: Kind::Number { least: 0, most: 1 << 20 },
-        default: 32,
+        default: 64,
         unit: "MiB",
-        help: "freed blocks of more than 1 MiB that are kept for reuse",
+        help: "freed memory of blocks above 1 MiB that is kept for reuse (or twice what is live, if more)",
     },
 ];
 

@@ -96,6 +96,22 @@ pub struct Pool {
     pub sparse_since: Cell<u32>,
     /// Blocks allocated when it was last looked at; -1 when not listed.
     pub sparse_live: Cell<i32>,
+    /// While the pool is vacant: see FreeExtent.
+    extent: Cell<FreeExtent>,
+}
+
+/// The free extent that a pool is the first or last of.
+#[derive(Clone, Copy)]
+pub struct FreeExtent {
+    /// How long it is; 0: there is none.
+    pub pools: u32,
+    pub dirty: bool,
+    /// When it was freed (ms).
+    pub since: u64,
+}
+
+impl FreeExtent {
+    pub const NONE: FreeExtent = FreeExtent { pools: 0, dirty: false, since: 0 };
 }
 
 const _: () = assert!(size_of::<Pool>() == RECORD);
@@ -193,6 +209,7 @@ impl Pool {
             sparse_previous: Cell::new(None),
             sparse_since: Cell::new(0),
             sparse_live: Cell::new(-1),
+            extent: Cell::new(FreeExtent::NONE),
         }
     }
 
@@ -330,6 +347,17 @@ impl Pool {
     /// Changes the usable bytes of a span or large block.
     pub fn set_size(&self, size: usize) {
         self.area.store(size);
+    }
+
+    /// Notes that a free extent starts at this vacant pool, which is at
+    /// `address`, or ends with it.
+    pub fn set_extent(&self, address: usize, extent: FreeExtent) {
+        self.start.store(address);
+        self.extent.set(extent);
+    }
+
+    pub fn extent(&self) -> FreeExtent {
+        self.extent.get()
     }
 
     /// Makes the record vacant. False when it was: then somebody else closed
@@ -562,7 +590,8 @@ impl Owned {
             let length = (left >> start).trailing_ones() as usize;
             // Should the kernel refuse, the contents stay: harmless, as nobody
             // takes these blocks for zeroed.
-            bytes += os::give_back_counted(self.base() + start * page, length * page);
+            let address = self.base() + start * page;
+            bytes += os::give_back_counted(address, length * page).unwrap_or(0);
             left &= !((u16::MAX >> (MAX_PAGES_PER_POOL - length)) << start);
         }
         self.purged.store(idle, Relaxed);

@@ -12,7 +12,7 @@ use crate::interface::{
 use crate::layout::{self, ARENA_SIZE, DOMAINS, POOL_SIZE, POOLS_PER_ARENA};
 use crate::pool::{self, PoolRef, State, held};
 use crate::region::{self, Slot};
-use crate::{arena, large, os};
+use crate::{arena, extent, os};
 use core::sync::atomic::Ordering::Relaxed;
 
 /// Calls `visit` for every arena until it returns something else than 0.
@@ -45,9 +45,7 @@ pub fn visit_pools(mut visit: impl FnMut(&OxPoolInfo) -> i32) -> i32 {
 
 fn each_pool(mut visit: impl FnMut(PoolRef) -> i32) -> i32 {
     for slot in (0..region::slots()).map(Slot::from_index).filter(|slot| slot.is_ours()) {
-        // A large block has one record, at its first address.
-        let records = if arena::view(slot).is_some() { POOLS_PER_ARENA } else { 1 };
-        for index in 0..records {
+        for index in 0..POOLS_PER_ARENA {
             if let Some(pool) = pool::of(slot.address() + index * POOL_SIZE) {
                 let answer = visit(pool);
                 if answer != 0 {
@@ -123,10 +121,10 @@ pub fn totals() -> OxStats {
     (totals.mem, totals.obj) = (domains[layout::MEM], domains[layout::OBJ]);
     totals.arenas = arena::TOTALS.arenas.load(Relaxed);
     totals.arenas_peak = arena::TOTALS.arenas_peak.load(Relaxed);
-    totals.large_cached_bytes = large::CACHED.load(Relaxed);
+    totals.large_cached_bytes = extent::dirty_bytes();
     // What is cached was in use a moment ago: its pages are still there.
     totals.resident_bytes += totals.large_cached_bytes;
-    totals.mapped_bytes = arena::mapped_bytes() + totals.large_bytes + totals.large_cached_bytes;
+    totals.mapped_bytes = arena::mapped_bytes() + extent::mapped_bytes();
     totals.metadata_bytes = region::record_bytes() + life::HEAP_BYTES.load(Relaxed);
     totals.given_back_bytes = arena::TOTALS.given_back.load(Relaxed);
     totals.given_back_calls = arena::TOTALS.given_back_calls.load(Relaxed);

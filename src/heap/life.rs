@@ -18,12 +18,12 @@
 //!   are gone. Heaps that were at rest can be adopted; one whose owner may
 //!   have been in mid-step is dead: nobody touches it again.
 //!
-//! Order of the locks: START, FALLBACK, HEAPS, purge, arenas, large cache, region.
+//! Order of the locks: START, FALLBACK, HEAPS, purge, arenas, extents, region.
 
 use super::{Direct, EMPTY, EXITING, Heap, Hooked, Word, purge};
 use crate::os::lock::ForkLock;
 use crate::pool::Owned;
-use crate::{arena, large, options, os, python, region};
+use crate::{arena, extent, options, os, python, region};
 use core::ffi::c_void;
 use core::ptr;
 use core::sync::atomic::{
@@ -265,7 +265,7 @@ unsafe extern "C" fn before_fork() {
     HEAPS.hold();
     purge::before_fork();
     arena::before_fork();
-    large::before_fork();
+    extent::before_fork();
     region::before_fork();
 }
 
@@ -273,7 +273,7 @@ unsafe extern "C" fn after_fork_in_parent() {
     // SAFETY: before_fork took them, on this thread.
     unsafe {
         region::after_fork();
-        large::after_fork();
+        extent::after_fork();
         arena::after_fork();
         purge::after_fork();
         HEAPS.let_go();
@@ -350,4 +350,5 @@ pub fn verify() {
         heap.verify_sparse();
     }
     arena::verify();
+    extent::verify();
 }

@@ -24,7 +24,7 @@ use crate::layout::{ARENA_SIZE, POOL_SIZE};
 use crate::options::{self, Option_};
 use crate::os::{self, lock::ForkLock};
 use crate::pool::{Owned, PoolRef, State};
-use crate::{arena, large};
+use crate::{arena, extent};
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
 /// Milliseconds of an epoch, in which sparse pools are aged.
@@ -65,7 +65,7 @@ pub fn tick(heap: Option<&Heap>) {
             }
         }
     }
-    large::decay(before);
+    extent::purge(before, usize::MAX);
     arena::purge(before, usize::MAX);
 }
 
@@ -142,7 +142,7 @@ pub fn after_free(heap: Option<&Heap>) {
 
 /// Makes room before one more arena is mapped.
 pub fn before_new_arena(heap: Option<&Heap>) {
-    let reclaimable = reclaimable(heap) + large::CACHED.load(Relaxed);
+    let reclaimable = reclaimable(heap) + extent::dirty_bytes();
     if reclaimable <= arena::mapped_bytes() / 8 || reclaimable < 4 * ARENA_SIZE {
         return;
     }
@@ -156,7 +156,7 @@ pub fn before_new_arena(heap: Option<&Heap>) {
         }
     }
     if left > 0 {
-        large::decay(u64::MAX);
+        extent::purge(u64::MAX, left);
     }
 }
 
@@ -183,7 +183,7 @@ pub fn everything(heap: &Heap) -> usize {
 /// Gives back what no heap holds: vacant pools, arenas, cached large blocks.
 /// Returns the bytes.
 pub fn below_heaps() -> usize {
-    large::decay(u64::MAX) + arena::purge(u64::MAX, usize::MAX)
+    extent::purge(u64::MAX, usize::MAX) + arena::purge(u64::MAX, usize::MAX)
 }
 
 impl Heap {

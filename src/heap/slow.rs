@@ -121,7 +121,7 @@ pub unsafe fn free<W: Word, D: Domain>(heap: &'static Heap, address: usize) {
     match pool.state() {
         State::Used | State::Full => return free_into_pool::<W>(pool, address),
         State::Span => span::free(pool, address),
-        State::Large => large::free(pool, address),
+        State::Large => large::free(pool),
         State::Vacant => corrupted(Corruption::VacantPool),
     }
     purge::after_free(heap.if_real());

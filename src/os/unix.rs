@@ -43,11 +43,6 @@ pub fn page_size() -> usize {
     }
 }
 
-/// `bytes` rounded up to whole pages; None on overflow.
-pub fn whole_pages(bytes: usize) -> Option<usize> {
-    bytes.checked_next_multiple_of(page_size())
-}
-
 /// Maps `bytes` of zeroed memory exactly at `address`; false when something
 /// else is there or memory is short. A hint, not MAP_FIXED: never unmaps what
 /// belongs to somebody else, on any kernel.
@@ -122,10 +117,11 @@ pub fn give_back(address: usize, bytes: usize) -> bool {
     advise(address, bytes, libc::MADV_DONTNEED)
 }
 
-/// As `give_back`; returns how many bytes had been in memory, 0 if refused.
-pub fn give_back_counted(address: usize, bytes: usize) -> usize {
+/// As `give_back`; returns how many bytes had been in memory, None if the
+/// kernel refused (the memory is locked).
+pub fn give_back_counted(address: usize, bytes: usize) -> Option<usize> {
     let resident = resident(address, bytes);
-    if give_back(address, bytes) { resident } else { 0 }
+    give_back(address, bytes).then_some(resident)
 }
 
 /// Asks for huge pages in a range, or refuses them.
