@@ -11,6 +11,7 @@
     ratios         what the figures say, and the bars they must keep
     results        the figures as data, with the machine described
     report         tables from that data
+    publish        writes README, docs/results.md and the chart from it
 
 What runs in the measured processes is in benches/inside.
 """

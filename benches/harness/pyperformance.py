@@ -119,17 +119,31 @@ def execute(py, side, command, name, inherit=None):
 def table(measurement, markdown=False):
     """Ratios of the medians and, for oxmalloc, of the fastest values, too."""
     others = [name for name in measurement["sides"] if name != "default"]
-    columns = [("oxmalloc", min), *((name, statistics.median) for name in others)]
-    rows, ratios = [], []
-    for benchmark, seconds in measurement["seconds"].items():
-        row = [of(seconds[side]) / of(seconds["default"]) for side, of in columns]
-        ratios.append(row)
-        rows.append([benchmark, _duration(statistics.median(seconds["default"]))] + _cells(row))
-    rows.append(["geometric mean of %d" % len(ratios), ""]
-                + _cells(math.exp(statistics.mean(map(math.log, column))) for column in zip(*ratios)))
-    noise = statistics.median(abs(math.log(row[1 + others.index(AGAIN.name)])) for row in ratios)
-    return report.table(["benchmark", "default", "fastest"] + others, rows, 1, markdown) + (
-        "\nThe median difference between default and default again is %.1f %%.\n" % (100 * noise))
+    every = {name: [_ratio(seconds, "oxmalloc", min)] + [_ratio(seconds, side) for side in others]
+             for name, seconds in measurement["seconds"].items()}
+    rows = [[name, _duration(statistics.median(measurement["seconds"][name]["default"]))] + _cells(row)
+            for name, row in every.items()]
+    rows.append(["geometric mean of %d" % len(rows), ""] + _cells(map(_mean, zip(*every.values()))))
+    text = report.table(["benchmark", "default", "fastest"] + others, rows, 1, markdown)
+    return text + "\n" + sentence(measurement)
+
+
+def sentence(measurement):
+    """The result in short."""
+    every = measurement["seconds"].values()
+    noise = statistics.median(abs(_ratio(seconds, AGAIN.name) - 1) for seconds in every)
+    return ("pyperformance, %d benchmarks: the geometric mean of oxmalloc's ratios of time is %.3f; default\n"
+            "against default again it is %.3f, and one of these ratios is typically off by %.1f %%.\n" % (
+                len(every), _mean([_ratio(seconds, "oxmalloc") for seconds in every]),
+                _mean([_ratio(seconds, AGAIN.name) for seconds in every]), 100 * noise))
+
+
+def _ratio(seconds, side, of=statistics.median):
+    return of(seconds[side]) / of(seconds["default"])
+
+
+def _mean(ratios):
+    return math.exp(statistics.mean(map(math.log, ratios)))
 
 
 def _cells(ratios):

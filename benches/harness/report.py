@@ -1,4 +1,6 @@
 """Tables of a measurement of workloads, for the terminal and for the README."""
+import textwrap
+
 from . import ratios
 
 LEGEND = """\
@@ -12,8 +14,9 @@ and "idle" are resident memory: at its highest, when all was freed, and after
 def table(header, rows, text_columns, markdown=False):
     """Rows of strings as lines; the first columns are text, the others numbers."""
     if markdown:
-        rule = ["---"] * text_columns + ["--:"] * (len(header) - text_columns)
-        return "".join("| %s |\n" % " | ".join(row) for row in [header, rule] + rows).replace("| ---", "|---")
+        rule = "|---" * text_columns + "|--:" * (len(header) - text_columns) + "|\n"
+        lines = ["| %s |\n" % " | ".join(row) for row in [header] + rows]
+        return lines[0] + rule + "".join(lines[1:])
     widths = [max(map(len, column)) for column in zip(header, *rows)]
     return "".join(
         "  ".join(cell.ljust(width) if i < text_columns else cell.rjust(width)
@@ -21,15 +24,33 @@ def table(header, rows, text_columns, markdown=False):
         for row in [header] + rows)
 
 
-def ours(measurement, markdown=False):
+def ours(measurement, markdown=False, columns=ratios.Ratios._fields):
     """oxmalloc against the default, program by program."""
     workloads = measurement["workloads"]
-    header = ["program"] + ["what it does"] * markdown + [
-        "time", "median", "±", "wall", "faults", "peak", "freed", "idle"]
     every = {name: ratios.of(each["sides"], "oxmalloc") for name, each in workloads.items()}
-    rows = [[name] + [workloads[name]["what"]] * markdown + _cells(each) for name, each in every.items()]
-    rows.append(["geometric mean"] + [""] * markdown + _cells(ratios.mean(every.values())))
+    rows = [[name] + [workloads[name]["what"]] * markdown + _cells(each, columns) for name, each in every.items()]
+    rows.append(["geometric mean"] + [""] * markdown + _cells(ratios.mean(every.values()), columns))
+    header = ["program"] + ["what it does"] * markdown + ["±" if name == "spread" else name for name in columns]
     return table(header, rows, 1 + markdown, markdown)
+
+
+def means(measurement, markdown=False, columns=("time", "faults", "peak", "idle")):
+    """Every side against the default: the geometric means."""
+    rows = [
+        [name, what] + _cells(
+            ratios.mean([ratios.of(each["sides"], name) for each in measurement["workloads"].values()]), columns)
+        for name, what in measurement["sides"].items() if name != "default"]
+    return table(["geometric means", "what it is", *columns], rows, 2, markdown)
+
+
+def where(measurement):
+    """When and on what a measurement was made, in a sentence."""
+    machine, interpreter = measurement["machine"], measurement["interpreter"]
+    runs = ", runs of each side: %d" % measurement["runs"] if "runs" in measurement else ""
+    return textwrap.fill("Measured on %s: oxmalloc %s, CPython %s (%s), %s, %d cores, %.0f GB, %s, %s%s." % (
+        measurement["date"], measurement["oxmalloc"], interpreter["version"].split()[0],
+        "optimised" if interpreter["optimised"] else "not optimised", machine["cpu"], machine["cores"],
+        int(machine["memory"].split()[0]) * 1024e-9, machine["kernel"], machine["libc"], runs), 80)
 
 
 def rivals(measurement, figure, markdown=False):
@@ -54,8 +75,8 @@ def summary(measurement, markdown=False):
     return text
 
 
-def _cells(each):
-    return [_cell(value) for value in each]
+def _cells(each, columns):
+    return [_cell(getattr(each, name)) for name in columns]
 
 
 def _cell(value):

@@ -10,7 +10,8 @@ import unittest
 import oxtest
 
 sys.path.insert(0, os.path.join(oxtest.ROOT, "benches"))
-from harness import CACHE, INSIDE, instructions, pyperformance, ratios, report, results, scaling, sides, workloads  # noqa: E402
+from harness import (  # noqa: E402
+    CACHE, INSIDE, instructions, publish, pyperformance, ratios, report, results, scaling, sides, workloads)
 
 BENCH = os.path.join(oxtest.ROOT, "scripts", "bench")
 
@@ -194,28 +195,33 @@ def figures(*cpu, peak=100):
 
 
 SIDES = {"default": figures(1.0, 2.0), "oxmalloc": figures(0.5, 1.8, peak=80), "malloc": figures(2.0, 2.0)}
-MEASUREMENT = {
-    "kind": "workloads", "runs": 2, "interpreter": {"tag": "3.8.0"},
-    "sides": dict.fromkeys(SIDES, "what it is"),
-    "workloads": {"one": {"what": "the first", "sides": SIDES}, "two": {"what": "the second", "sides": SIDES}}}
 
 
-class Instructions(unittest.TestCase):
-    def test_the_table_is_whole(self):
-        table = instructions.load()
-        self.assertEqual(
-            set(table), {(size, column) for size in instructions.CLASSES for column in instructions.COLUMNS})
-        with tempfile.TemporaryDirectory() as directory:
-            copy = os.path.join(directory, "copy.csv")
-            instructions.save(table, copy)
-            self.assertEqual(instructions.load(copy), table)
+def measurement(kind, **more):
+    return dict({
+        "kind": kind, "runs": 2, "date": "2030-01-02", "oxmalloc": "9.8.7",
+        "machine": {"cpu": "Z80", "cores": 1, "memory": "64 kB", "kernel": "CP/M", "libc": "none"},
+        "interpreter": {"tag": "3.8.0", "version": "3.8.0 (main)", "optimised": True},
+        "sides": dict.fromkeys(SIDES, "what it is")}, **more)
 
-    def test_growth_beyond_the_tolerance_is_found(self):
-        before = {(16, "lifo free"): 100, (32, "lifo free"): 100, (48, "lifo free"): 100, (64, "lifo free"): 3}
-        now = {(16, "lifo free"): 110, (32, "lifo free"): 108, (48, "lifo free"): 90, (64, "lifo free"): 3.4}
-        self.assertEqual(
-            instructions.compare(before, now),
-            ([((16, "lifo free"), 100, 110)], [((48, "lifo free"), 100, 90)]))
+
+MEASUREMENT = measurement("workloads", workloads={
+    "one": {"what": "the first", "sides": SIDES}, "two": {"what": "the second", "sides": SIDES}})
+RATES = {"default": [10.0, 15.0], "oxmalloc": [20.0, 40.0]}
+EVERY_KIND = [
+    MEASUREMENT,
+    measurement("pyperformance", seconds={"chaos": {
+        "default": [1.0], "oxmalloc": [0.8], "default again": [1.1], "malloc": [1.5]}}, sides=dict.fromkeys(
+            ["default", "oxmalloc", "default again", "malloc"], "")),
+    measurement("survivors", retake={"small, 0 s": {side: {"cpu_seconds": [0.1]} for side in SIDES}}, survivors={
+        "tuple, 1 in 1024, random": {side: {
+            "build_cpu_seconds": [1.0], "drop_cpu_seconds": [1.0], "full_bytes": [300000000],
+            "dropped_bytes": [200000000], "light_bytes": [100000000], "trim_bytes": [1000000]} for side in SIDES}}),
+    measurement("scaling", threads=RATES, own_gil={"interpreter": "3.13.0", "rates": RATES}, live_heap={
+        "10": {side: {"build": 1.0, "replace": 2.0, "drop": 3.0} for side in SIDES}}),
+    measurement("micro", sizes=[16, 576, 4368], nanoseconds={
+        side: {pattern: [1.0, 2.0, 4.0] for pattern in instructions.PATTERNS} for side in SIDES}),
+]
 
 
 class Figures(unittest.TestCase):
@@ -236,6 +242,32 @@ class Figures(unittest.TestCase):
             text = report.summary(MEASUREMENT, markdown)
             self.assertRegex(text, r"(?m)^(\| )?one[ |]+(the first \| )?0\.50[ |]+0\.70[ |]+0\.20")
             self.assertRegex(text, r"(?m)^(\| )?geometric mean[ |]+0\.50[ |]+2\.00")
+
+    def test_the_readme_s_section(self):
+        text = publish.section(EVERY_KIND, MEASUREMENT)
+        self.assertIn("| one | the first | 0.50 | 0.70 | 0.20 | 1.00 | 0.80 | 0.80 |\n", text)
+        self.assertIn("| malloc | what it is | 2.00 | 1.00 | 1.00 | 1.00 |\n", text)
+        self.assertIn("pyperformance, 1 benchmarks: the geometric mean of oxmalloc's ratios of time is 0.800", text)
+        self.assertIn("Measured on 2030-01-02: oxmalloc 9.8.7, CPython 3.8.0 (optimised), Z80", text)
+
+    def test_the_page_has_every_kind(self):
+        text = publish.page(EVERY_KIND, "some.json")
+        for title, _ in publish.KINDS.values():
+            self.assertIn("\n## %s: CPython 3.8.0\n" % title, text)
+        for row in ("| chaos | 1 s | 0.800 | 0.800 | 1.100 | 1.500 |", "| oxmalloc | 20/s | 2.00 |",
+                    "| tuple, 1 in 1024, random | oxmalloc | 1.00 | 300 | 200 | 100 |  |  | 1 |",
+                    "| small, 0 s | 100.0 ms | 1.00 | 1.00 |"):
+            self.assertIn(row, text)
+
+    def test_the_chart(self):
+        if not os.path.isdir(os.path.join(CACHE, "chart-" + oxtest.fastest_interpreter().tag)):
+            self.skipTest("scripts/bench --report was not run here")
+        with tempfile.TemporaryDirectory() as directory:
+            file, svg = (os.path.join(directory, name) for name in ("results.json", "results.svg"))
+            for each in EVERY_KIND:
+                results.keep(file, each)
+            publish.draw(file, svg)
+            self.assertGreater(os.path.getsize(svg), 10000)
 
     def test_measuring_again_replaces(self):
         with tempfile.TemporaryDirectory() as directory:

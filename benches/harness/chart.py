@@ -1,0 +1,124 @@
+"""Draws the chart of a file of results: chart.py RESULTS SVG
+
+Runs in an environment of its own, which has matplotlib (see publish).
+"""
+import statistics
+import sys
+
+import matplotlib
+import matplotlib.pyplot as plt
+from matplotlib.ticker import FuncFormatter, NullFormatter
+
+from harness import ratios, results
+
+# Of Okabe and Ito, told apart by colour-blind readers, too.
+COLOURS = {
+    "default": "#000000", "oxmalloc": "#0072b2", "malloc": "#999999", "jemalloc": "#e69f00",
+    "jemalloc-thp": "#d55e00", "mimalloc2": "#009e73", "mimalloc3": "#56b4e9", "tcmalloc": "#cc79a7",
+    "py-mimalloc": "#f0e442"}
+MARKERS = dict(zip(COLOURS, "|osvDPX^*"))
+RATIOS = {
+    "time": "CPU time", "peak": "peak memory", "idle": "memory after freeing all,\nand 3 s of light work"}
+SURVIVORS = "tuple, 1 in 1024, random"
+PHASES = {
+    "full_bytes": "all\n1.5 M", "dropped_bytes": "all but 1 in\n1024 freed", "light_bytes": "3 s of\nlight work",
+    "trim_bytes": "trimmed"}
+
+matplotlib.rcParams.update({
+    "svg.hashsalt": "oxmalloc", "font.size": 9, "axes.spines.top": False, "axes.spines.right": False,
+    "axes.titlesize": 10, "axes.grid": True, "grid.color": "#e4e4e4", "axes.axisbelow": True})
+
+
+def main():
+    path, svg = sys.argv[1:]
+    kinds = {each["kind"]: each for each in reversed(results.load(path))}
+    below = [(draw, kinds[kind]) for kind, draw in
+             (("survivors", survivors), ("scaling", live_heap), ("scaling", threads)) if kind in kinds]
+    programs = kinds["workloads"]
+    tall = 0.24 * len(programs["workloads"]) + 1
+    figure = plt.figure(figsize=(11, tall + (3.4 if below else 0.4)), layout="constrained")
+    parts = figure.subfigures(2 if below else 1, 1, height_ratios=[tall, 3] if below else None, squeeze=False)
+    compare(programs, parts[0][0])
+    for place, (draw, measurement) in zip(parts[-1][0].subplots(1, len(below), squeeze=False)[0] if below else (), below):
+        draw(measurement, place)
+    figure.legend(*legend(programs), loc="outside upper center", ncols=len(programs["sides"]), frameon=False)
+    figure.savefig(svg, metadata={"Date": None})
+
+
+def legend(programs):
+    names = [name for name in programs["sides"] if name != "default"] + ["default"]
+    return [plt.Line2D([], [], **dot(name), linestyle="") for name in names], names
+
+
+def dot(name):
+    ours = name == "oxmalloc"
+    return {"color": COLOURS[name], "marker": MARKERS[name], "markersize": 7 if ours else 4.5,
+            "zorder": 4 if ours else 3, "alpha": 1 if ours else 0.8}
+
+
+def compare(programs, figure):
+    """A row for each program, a dot for each side, where the default is 1."""
+    workloads = programs["workloads"]
+    rows = list(workloads) + ["geometric mean"]
+    panels = figure.subplots(1, len(RATIOS), sharey=True)
+    for panel, (field, title) in zip(panels, RATIOS.items()):
+        panel.set_title(title + ", default = 1")
+        panel.set_xscale("log")
+        panel.axvline(1, color=COLOURS["default"], linewidth=1)
+        panel.axhline(len(rows) - 1.5, color="#999999", linewidth=0.6)
+        for name in programs["sides"]:
+            if name == "default":
+                continue
+            every = [ratios.of(each["sides"], name) for each in workloads.values()]
+            every.append(ratios.mean(every))
+            found = [(getattr(each, field), row) for row, each in enumerate(every) if getattr(each, field)]
+            if found:
+                panel.plot(*zip(*found), **dot(name), linestyle="")
+        plain(panel.xaxis)
+    panels[0].set_yticks(range(len(rows)), rows)
+    panels[0].invert_yaxis()
+
+
+def survivors(measurement, panel):
+    """What stays of the memory of many records when few of them do."""
+    panel.set_title("MB resident, 1.5 million tuples")
+    for name, figures in measurement["survivors"][SURVIVORS].items():
+        phases = [phase for phase in PHASES if figures.get(phase)]
+        panel.plot([list(PHASES).index(phase) for phase in phases],
+                   [statistics.median(figures[phase]) / 1e6 for phase in phases], **dot(name), linewidth=1.2)
+    panel.set_xticks(range(len(PHASES)), PHASES.values(), fontsize=8)
+    panel.set_ylim(bottom=0)
+
+
+def live_heap(measurement, panel):
+    panel.set_title("ns to replace a block, by MB alive")
+    sizes = list(measurement["live_heap"])
+    for name in measurement["sides"]:
+        panel.plot([int(size) for size in sizes],
+                   [measurement["live_heap"][size][name]["replace"] for size in sizes], **dot(name), linewidth=1.2)
+    panel.set_xscale("log")
+    panel.set_ylim(bottom=0)
+    plain(panel.xaxis)
+
+
+def threads(measurement, panel):
+    panel.set_title("million calls per second, by threads")
+    for name, rates in measurement["threads"].items():
+        panel.plot(range(1, len(rates) + 1), [rate / 1e6 for rate in rates], **dot(name), linewidth=1.2)
+        panel.set_xticks(range(1, len(rates) + 1))
+    panel.set_ylim(bottom=0)
+
+
+def plain(axis):
+    """0.5, 1 and 1000 instead of powers of ten."""
+    axis.set_major_formatter(FuncFormatter(lambda value, _: "%g" % value))
+    axis.set_minor_formatter(
+        FuncFormatter(lambda value, _: "%g" % value) if value_range(axis) < 12 else NullFormatter())
+
+
+def value_range(axis):
+    low, high = axis.get_view_interval()
+    return high / low
+
+
+main()
