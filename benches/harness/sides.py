@@ -30,16 +30,17 @@ class Side(collections.namedtuple("Side", "name what env objects malloc install"
         env.update(BENCH_EXPECTS="%s %s" % (objects, self.malloc), PYTHONHASHSEED="0", **(extra or {}))
         return env
 
-    def missing(self, py):
-        """Why this side cannot run on an interpreter; "" when it can."""
+    def probe(self, py):
+        """-> (the version of its malloc, why it cannot run here: "" if it can)."""
         done = subprocess.run(
             [py.path, os.path.join(INSIDE, "prove.py")], env=self.environment(py),
-            universal_newlines=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+            universal_newlines=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        reason = ""
         if "cannot be preloaded" in done.stderr:
-            return "%s is not installed" % self.malloc
-        if done.returncode:
-            return (done.stderr.strip().splitlines() or ["it does not start"])[0]
-        return ""
+            reason = "%s is not installed" % self.malloc
+        elif done.returncode:
+            reason = (done.stderr.strip().splitlines() or ["it does not start"])[0]
+        return done.stdout.strip(), reason
 
 
 def _preloaded(name, what, library, install, **env):
@@ -53,10 +54,10 @@ RIVALS = [
     _preloaded("jemalloc", "jemalloc", "libjemalloc.so.2", "apt-get install libjemalloc2"),
     _preloaded("jemalloc-thp", "jemalloc with MALLOC_CONF=thp:always", "libjemalloc.so.2",
                "apt-get install libjemalloc2", MALLOC_CONF="thp:always"),
-    _preloaded("mimalloc2", "mimalloc 2", "libmimalloc.so.2", "apt-get install libmimalloc2.0"),
-    _preloaded("mimalloc3", "mimalloc 3", "libmimalloc.so.3",
+    _preloaded("mimalloc2", "mimalloc", "libmimalloc.so.2", "apt-get install libmimalloc2.0"),
+    _preloaded("mimalloc3", "mimalloc", "libmimalloc.so.3",
                "apt-get install libmimalloc3 (Debian 13), or build https://github.com/microsoft/mimalloc"),
-    _preloaded("tcmalloc", "tcmalloc of gperftools", "libtcmalloc_minimal.so.4",
+    _preloaded("tcmalloc", "tcmalloc", "libtcmalloc_minimal.so.4",
                "apt-get install libtcmalloc-minimal4"),
     Side("py-mimalloc", "PYTHONMALLOC=mimalloc", {"PYTHONMALLOC": "mimalloc"}, "mimalloc", LIBC,
          "needs CPython 3.13, configured with mimalloc"),
@@ -75,9 +76,11 @@ def find(py, rivals=True):
     """-> (the sides that run here, [(rival, why it does not)])."""
     sides, skipped = [DEFAULT, OURS], []
     for side in RIVALS if rivals else []:
-        reason = side.missing(py)
+        version, reason = side.probe(py)
         if reason:
             skipped.append((side, reason))
+        elif side.objects == "malloc":
+            sides.append(side._replace(what="%s (%s)" % (side.what, version)))
         else:
             sides.append(side)
     return sides, skipped

@@ -25,26 +25,27 @@ RETAKE_TURNS = {0: 10, 0.15: 10, 1: 5, 5: 3}  # seconds of pause: how often
 
 def run(py, options):
     chosen = sides.chosen(py, options.rivals)
+    runs = min(options.runs, 3)  # many cases, each of them the same every time
     measurement = results.describe(
-        "survivors", py, runs=options.runs, sides={side.name: side.what for side in chosen},
-        survivors=survivors(py, chosen, options), retake={})
+        "survivors", py, runs=runs, sides={side.name: side.what for side in chosen},
+        survivors=survivors(py, chosen, runs, options.quick), retake={})
     if options.json:
         results.keep(options.json, measurement)
-    measurement["retake"] = retake(py, chosen, options)
+    measurement["retake"] = retake(py, chosen, options.quick)
     if options.json:
         results.keep(options.json, measurement)
     print(tables(measurement, options.markdown))
     return []
 
 
-def survivors(py, chosen, options):
+def survivors(py, chosen, runs, quick):
     """-> {case: {side: {figure: [values]}}}"""
     found = collections.defaultdict(lambda: {side.name: collections.defaultdict(list) for side in chosen})
     for kind in KINDS:
         cases = list(itertools.product([kind], map(str, ONE_IN), ORDERS))
         for case in cases:
             say("survivors: %s " % _name(case), end="")
-            for turn, side in itertools.product(range(options.runs), chosen):
+            for turn, side in itertools.product(range(runs), chosen):
                 runner.touch(RECORDS_PEAK)
                 # What happens after the drop does not change between the runs.
                 done = runner.execute(
@@ -52,7 +53,7 @@ def survivors(py, chosen, options):
                 _add(found[_name(case)][side.name], done.output, only_times=turn > 0)
                 say(".", end="")
             say("")
-        if not options.quick:
+        if not quick:
             say("survivors: %s, %d s of sleep" % (kind, IDLE_SECONDS))
             sleep(py, chosen, cases, found)
     return found
@@ -91,11 +92,11 @@ def _add(figures, output, only_times):
             figures[name].append(value)
 
 
-def retake(py, chosen, options):
+def retake(py, chosen, quick):
     """-> {case: {side: {"cpu_seconds": [of each turn]}}}"""
     found = {}
     for size, pause in itertools.product(RETAKE_SIZES, RETAKE_TURNS):
-        if options.quick and pause > 1:
+        if quick and pause > 1:
             continue
         say("100 MB of %s blocks again after %g s " % (size, pause), end="")
         case = found["%s, %g s" % (size, pause)] = {}

@@ -1,10 +1,12 @@
 """Proves which allocator serves this process: fails, or says nothing.
 
 BENCH_EXPECTS holds two words: what CPython calls the allocator of its objects,
-and the file of the library that malloc comes from.
+and the file of the library that malloc comes from. Run by itself, it prints
+the version of that library.
 """
 import ctypes
 import os
+import platform
 import re
 import sys
 
@@ -53,6 +55,18 @@ def jemalloc_option(name):
     return None if failed else value.value.decode()
 
 
+def malloc_version():
+    program = ctypes.CDLL(None)
+    if hasattr(program, "mallctl"):
+        return jemalloc_option(b"version").split("-")[0]
+    if hasattr(program, "mi_version"):
+        return ".".join(str(program.mi_version()))  # 209 is 2.0.9
+    if hasattr(program, "tc_version"):
+        program.tc_version.restype = ctypes.c_char_p
+        return program.tc_version(None, None, None).decode()
+    return " ".join(platform.libc_ver())
+
+
 def mappings():
     with open("/proc/self/maps") as maps:
         return maps.read()
@@ -61,5 +75,6 @@ def mappings():
 if __name__ == "__main__":
     try:
         prove()
+        print(malloc_version())
     except AssertionError as wrong:
         sys.exit(str(wrong))

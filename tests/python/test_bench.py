@@ -33,7 +33,7 @@ class Sides(unittest.TestCase):
         env = {name: value for name, value in side.environment(self.py).items() if name not in without}
         done = subprocess.run(
             [self.py.path, os.path.join(INSIDE, "prove.py")], env=env,
-            universal_newlines=True, stderr=subprocess.PIPE)
+            universal_newlines=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         return done.returncode, done.stderr.strip()
 
     def test_every_side_that_is_found_proves_itself(self):
@@ -60,17 +60,18 @@ class Sides(unittest.TestCase):
 
     def test_the_default_side_notices_a_preload(self):
         env = dict(sides.DEFAULT.environment(self.py), LD_PRELOAD=oxtest.LIB)
-        done = subprocess.run([self.py.path, os.path.join(INSIDE, "prove.py")], env=env, stderr=subprocess.DEVNULL)
+        done = subprocess.run([self.py.path, os.path.join(INSIDE, "prove.py")], env=env,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         self.assertEqual(done.returncode, 1)
 
     def test_a_missing_rival_is_named(self):
         rival = sides.RIVALS[1]._replace(
             malloc="libnosuch.so.7", env={"LD_PRELOAD": "libnosuch.so.7", "PYTHONMALLOC": "malloc"})
-        self.assertEqual(rival.missing(self.py), "libnosuch.so.7 is not installed")
+        self.assertEqual(rival.probe(self.py)[1], "libnosuch.so.7 is not installed")
 
     def test_an_unknown_allocator_is_a_reason(self):
         rival = sides.RIVALS[0]._replace(env={"PYTHONMALLOC": "nosuch"})
-        self.assertIn("unknown allocator", rival.missing(self.py))
+        self.assertIn("unknown allocator", rival.probe(self.py)[1])
 
 
 class Inside(unittest.TestCase):
