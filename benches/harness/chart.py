@@ -7,7 +7,7 @@ import sys
 
 import matplotlib
 import matplotlib.pyplot as plt
-from matplotlib.ticker import FuncFormatter, NullFormatter
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from harness import ratios, results
 
@@ -24,6 +24,8 @@ PHASES = {
     "full_bytes": "all\n1.5 M", "dropped_bytes": "all but 1 in\n1024 freed", "light_bytes": "3 s of\nlight work",
     "trim_bytes": "trimmed"}
 
+TICKS = 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1, 1.2, 1.4, 2, 3, 5, 10, 30, 100, 300, 1000, 3000, 10000
+
 matplotlib.rcParams.update({
     "svg.hashsalt": "oxmalloc", "font.size": 9, "axes.spines.top": False, "axes.spines.right": False,
     "axes.titlesize": 10, "axes.grid": True, "grid.color": "#e4e4e4", "axes.axisbelow": True})
@@ -35,12 +37,13 @@ def main():
     below = [(draw, kinds[kind]) for kind, draw in
              (("survivors", survivors), ("scaling", live_heap), ("scaling", threads)) if kind in kinds]
     programs = kinds["workloads"]
-    tall = 0.24 * len(programs["workloads"]) + 1
-    figure = plt.figure(figsize=(11, tall + (3.4 if below else 0.4)), layout="constrained")
-    parts = figure.subfigures(2 if below else 1, 1, height_ratios=[tall, 3] if below else None, squeeze=False)
+    heights = [0.24 * len(programs["workloads"]) + 1] + [3] * bool(below)
+    figure = plt.figure(figsize=(11, sum(heights) + 0.4), layout="constrained")
+    parts = figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)
     compare(programs, parts[0][0])
-    for place, (draw, measurement) in zip(parts[-1][0].subplots(1, len(below), squeeze=False)[0] if below else (), below):
-        draw(measurement, place)
+    if below:
+        for panel, (draw, measurement) in zip(parts[1][0].subplots(1, len(below), squeeze=False)[0], below):
+            draw(measurement, panel)
     figure.legend(*legend(programs), loc="outside upper center", ncols=len(programs["sides"]), frameon=False)
     figure.savefig(svg, metadata={"Date": None})
 
@@ -110,15 +113,10 @@ def threads(measurement, panel):
 
 
 def plain(axis):
-    """0.5, 1 and 1000 instead of powers of ten."""
+    """1, 1.4 and 1000 instead of powers of ten."""
+    axis.set_major_locator(FixedLocator(TICKS))
     axis.set_major_formatter(FuncFormatter(lambda value, _: "%g" % value))
-    axis.set_minor_formatter(
-        FuncFormatter(lambda value, _: "%g" % value) if value_range(axis) < 12 else NullFormatter())
-
-
-def value_range(axis):
-    low, high = axis.get_view_interval()
-    return high / low
+    axis.set_minor_locator(NullLocator())
 
 
 main()
