@@ -194,9 +194,12 @@ pub fn write_all(fd: i32, mut bytes: &[u8]) -> Result<(), i32> {
     while !bytes.is_empty() {
         // SAFETY: `bytes` is readable.
         let n = unsafe { libc::write(fd, bytes.as_ptr().cast(), bytes.len()) };
-        if n >= 0 {
+        if n > 0 {
             bytes = &bytes[n as usize..];
             continue;
+        }
+        if n == 0 {
+            return Err(libc::EIO); // It will not take more, and says no reason.
         }
         // SAFETY: the calling thread's own errno.
         match unsafe { *libc::__errno_location() } {
