@@ -1,7 +1,6 @@
 //! Memory, time and processes on Linux.
 
 use core::ffi::c_void;
-use core::ptr;
 use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 /// Puts errno back when dropped.
@@ -153,19 +152,28 @@ pub fn resident(address: usize, bytes: usize) -> usize {
 /// Milliseconds that only ever grow; as coarse as the kernel's tick, and as
 /// cheap: no system call.
 pub fn now_ms() -> u64 {
+    clock_ns(libc::CLOCK_MONOTONIC_COARSE) / 1_000_000
+}
+
+fn clock_ns(clock: libc::clockid_t) -> u64 {
     let _errno = KeepErrno::new();
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: the clock exists on every supported kernel; `time` is ours.
-    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC_COARSE, &mut time) };
-    time.tv_sec as u64 * 1000 + time.tv_nsec as u64 / 1_000_000
+    unsafe { libc::clock_gettime(clock, &mut time) };
+    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }
 
-/// Bits that differ from process to process (the loader's own random bytes).
+/// Bits that differ from process to process. Not the loader's own (AT_RANDOM):
+/// libc guards pointers with them, and what we do with ours can be seen.
 pub fn random_bits() -> usize {
-    // SAFETY: AT_RANDOM is the address of 16 bytes, or 0.
-    unsafe {
-        let bytes = libc::getauxval(libc::AT_RANDOM) as *const u8;
-        if bytes.is_null() { 0 } else { ptr::read_unaligned(bytes.add(8).cast::<usize>()) }
+    let _errno = KeepErrno::new();
+    let mut bits = [0; size_of::<usize>()];
+    // SAFETY: `bits` has as many bytes.
+    let got = unsafe { libc::getrandom(bits.as_mut_ptr().cast(), bits.len(), libc::GRND_NONBLOCK) };
+    if got == bits.len() as isize {
+        usize::from_ne_bytes(bits)
+    } else {
+        clock_ns(libc::CLOCK_MONOTONIC) as usize
     }
 }
 
