@@ -1,5 +1,6 @@
 //! The operating system and the processor: the only place with a `cfg` on
-//! either. Every function keeps errno, because CPython reads it after a free.
+//! either. Every function keeps errno, because CPython reads it after a free;
+//! only `set_out_of_memory` is there to set it.
 
 pub mod lock;
 pub mod tls;

@@ -264,6 +264,7 @@ pub fn environment(name: &core::ffi::CStr) -> Option<&'static [u8]> {
 
 /// A symbol of the running process; null when nobody defines it.
 pub fn symbol(name: &core::ffi::CStr) -> *mut c_void {
+    let _errno = KeepErrno::new();
     // SAFETY: a lookup in the global scope has no preconditions.
     unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) }
 }
@@ -320,6 +321,7 @@ impl core::fmt::Write for Line {
 }
 
 fn information(function: *const c_void) -> Option<libc::Dl_info> {
+    let _errno = KeepErrno::new();
     // SAFETY: dladdr fills `info` when it knows the address; zero is valid.
     unsafe {
         let mut info: libc::Dl_info = core::mem::zeroed();
@@ -353,6 +355,7 @@ pub fn library_defines(function: *const c_void, name: &core::ffi::CStr) -> bool 
 
 /// Runs `function` when the process exits; false when that is impossible.
 pub fn at_exit(function: extern "C" fn()) -> bool {
+    let _errno = KeepErrno::new();
     // SAFETY: the function lives as long as the process (-z nodelete).
     unsafe { libc::atexit(function) == 0 }
 }
