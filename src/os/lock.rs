@@ -1,12 +1,12 @@
 //! The one lock of this library.
 
-use super::yield_now;
+use super::{nap, yield_now};
 use parking_lot::{Mutex, MutexGuard};
 
 /// A mutex that never parks. A thread that parks does so in process-wide
 /// tables, and after a fork those belong to threads that no longer exist: the
-/// child would wait for ever. Spinning and yielding has no such memory, and
-/// the sections behind these locks are short.
+/// child would wait for ever. Spinning, yielding and sleeping have no such
+/// memory, and the sections behind these locks are short.
 ///
 /// Before a fork every ForkLock is taken (heap::life), so that the child finds
 /// what they guard whole.
@@ -24,10 +24,12 @@ impl<T> ForkLock<T> {
                 return guard;
             }
             tries += 1;
-            if tries < 64 {
-                core::hint::spin_loop();
-            } else {
-                yield_now();
+            match tries {
+                ..64 => core::hint::spin_loop(),
+                64..160 => yield_now(),
+                // To yield is nothing to a real-time thread: the holder, of a
+                // lesser priority on the same processor, would never go on.
+                _ => nap(),
             }
         }
     }

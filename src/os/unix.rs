@@ -184,6 +184,14 @@ pub fn yield_now() {
     unsafe { libc::sched_yield() };
 }
 
+/// Sleeps for about 50 microseconds.
+pub fn nap() {
+    let _errno = KeepErrno::new();
+    let time = libc::timespec { tv_sec: 0, tv_nsec: 50_000 };
+    // SAFETY: `time` is ours; nobody asks what was left of it.
+    unsafe { libc::nanosleep(&time, core::ptr::null_mut()) };
+}
+
 /// The calling thread, as a number that is not 0.
 #[cfg(feature = "paranoid")]
 pub fn thread_id() -> u32 {
