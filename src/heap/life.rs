@@ -21,7 +21,7 @@
 //! Order of the locks: START, FALLBACK, HEAPS, purge, arenas, extents, region.
 
 use super::{Direct, EMPTY, EXITING, Heap, Hooked, Word, purge};
-use crate::os::lock::ForkLock;
+use crate::os::lock::{self, ForkLock};
 use crate::pool::Owned;
 use crate::{arena, extent, options, os, python, region};
 use core::ffi::c_void;
@@ -267,9 +267,12 @@ unsafe extern "C" fn before_fork() {
     arena::before_fork();
     extent::before_fork();
     region::before_fork();
+    // SAFETY: these are all there are.
+    unsafe { lock::pass_all() };
 }
 
 unsafe extern "C" fn after_fork_in_parent() {
+    lock::pass_none();
     // SAFETY: before_fork took them, on this thread.
     unsafe {
         region::after_fork();
