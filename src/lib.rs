@@ -70,9 +70,11 @@
 //!
 //! # Locks
 //!
-//! Every lock is an `os::lock::ForkLock`. Order: the fallback heap, the list of
-//! heaps (both in `heap::life`), what was given back lately (`heap::purge`), the
-//! arenas, the extents, the region. No lock is held while foreign code runs.
+//! Every lock is an `os::lock::ForkLock`. Order: the start, the fallback heap, the
+//! list of heaps (all three in `heap::life`), what was given back lately
+//! (`heap::purge`), the arenas, the extents, the region. No lock is held while
+//! foreign code runs, but for what `python::gil_serialises` asks of CPython: that
+//! reads a word.
 #![allow(non_snake_case)]
 // The model checker looks at pool/remote.rs alone (tests/loom.rs).
 #![cfg(not(loom))]

@@ -1,8 +1,12 @@
 //! What we ask of the CPython in this process, if there is one.
 //!
 //! Every symbol is looked up at run time and may be missing: the library loads
-//! into any process, and into any version of CPython. Nothing here takes the
-//! GIL, a lock, or memory.
+//! into any process, and into any version of CPython. The look-up takes the
+//! loader's lock, and constructors that run under it may allocate through us: so
+//! it comes before any lock of ours (`get_ready`). Under our locks nothing of
+//! CPython is called but, by `gil_serialises`, PyThreadState_GetUnchecked,
+//! PyInterpreterState_Head and PyInterpreterState_Main, which read a word each.
+//! Nothing here takes the GIL.
 
 use crate::os;
 use core::ffi::{CStr, c_char, c_int, c_void};
@@ -11,31 +15,48 @@ use core::sync::atomic::{
     AtomicBool, AtomicPtr, AtomicU8, Ordering::Acquire, Ordering::Relaxed, Ordering::Release,
 };
 
-/// A function of CPython, found on first use and remembered.
+/// A function of CPython; null when there is none.
 struct Symbol {
     name: &'static CStr,
     address: AtomicPtr<c_void>,
-    looked: AtomicBool,
 }
 
 impl Symbol {
     const fn new(name: &'static CStr) -> Symbol {
-        let address = AtomicPtr::new(core::ptr::null_mut());
-        Symbol { name, address, looked: AtomicBool::new(false) }
+        Symbol { name, address: AtomicPtr::new(core::ptr::null_mut()) }
     }
 
     fn get(&self) -> Option<*mut c_void> {
-        if !self.looked.load(Acquire) {
-            self.address.store(os::symbol(self.name), Relaxed);
-            self.looked.store(true, Release);
-        }
+        look_up();
         let address = self.address.load(Relaxed);
         (!address.is_null()).then_some(address)
     }
 }
 
+/// Finds out, once, what takes a look-up to know.
+pub fn get_ready() {
+    look_up();
+    serialised();
+}
+
+/// Threads that come at the same time all do it: one that waited for another
+/// might have the loader's lock.
+fn look_up() {
+    static DONE: AtomicBool = AtomicBool::new(false);
+    if DONE.load(Acquire) {
+        return;
+    }
+    for symbol in SYMBOLS {
+        symbol.address.store(os::symbol(symbol.name), Relaxed);
+    }
+    DONE.store(true, Release);
+}
+
 macro_rules! symbols {
-    ($($name:ident = $symbol:literal;)*) => { $(static $name: Symbol = Symbol::new($symbol);)* };
+    ($($name:ident = $symbol:literal;)*) => {
+        $(static $name: Symbol = Symbol::new($symbol);)*
+        static SYMBOLS: &[&Symbol] = &[$(&$name),*];
+    };
 }
 
 symbols! {
@@ -171,6 +192,13 @@ enum Serialised {
 static SERIALISED: AtomicU8 = AtomicU8::new(Serialised::Unknown as u8);
 static SECOND_INTERPRETER: AtomicBool = AtomicBool::new(false);
 
+fn serialised() -> u8 {
+    match SERIALISED.load(Relaxed) {
+        known if known != Serialised::Unknown as u8 => known,
+        _ => find_out(),
+    }
+}
+
 fn find_out() -> u8 {
     let found = if !is_here() || is_free_threaded() {
         Serialised::No
@@ -188,10 +216,7 @@ fn find_out() -> u8 {
 /// Whether the calling thread, which is inside a MEM or OBJ function, may be
 /// sure that no other thread is. (docs/design.md, "The hand-over".)
 pub fn gil_serialises() -> bool {
-    let mut known = SERIALISED.load(Relaxed);
-    if known == Serialised::Unknown as u8 {
-        known = find_out();
-    }
+    let known = serialised();
     if known == Serialised::Always as u8 {
         return true;
     }

@@ -27,8 +27,8 @@ use crate::{arena, extent, options, os, python, region};
 use core::ffi::c_void;
 use core::ptr;
 use core::sync::atomic::{
-    AtomicBool, AtomicPtr, AtomicU8, AtomicUsize, Ordering::Acquire, Ordering::Relaxed,
-    Ordering::Release, Ordering::SeqCst,
+    AtomicBool, AtomicPtr, AtomicUsize, Ordering::Acquire, Ordering::Relaxed, Ordering::Release,
+    Ordering::SeqCst,
 };
 
 /// Who serves the calling thread.
@@ -54,6 +54,23 @@ static HEAPS: ForkLock<Heaps> =
 static FALLBACK: ForkLock<Option<&'static Heap>> = ForkLock::new(None);
 
 pub static HANDOVERS: AtomicUsize = AtomicUsize::new(0);
+
+/// Readies the heap on first use: the options and the addresses. False when
+/// that is impossible now; then nothing can be allocated.
+pub fn start() -> bool {
+    static READY: AtomicBool = AtomicBool::new(false);
+    if READY.load(Acquire) {
+        return true;
+    }
+    // Before the lock: whoever has the loader's may come for ours.
+    python::get_ready();
+    let _one_at_a_time = START.lock();
+    if !READY.load(Relaxed) && FORK_HANDLERS.load(Relaxed) {
+        options::read(python::is_here());
+        READY.store(region::start(), Release);
+    }
+    READY.load(Relaxed)
+}
 
 /// The heap that serves the calling thread's allocations; finds or makes it.
 /// `Exiting` also when there is no memory for one.
@@ -224,23 +241,6 @@ unsafe extern "C" fn thread_exits(_: *mut c_void) {
 }
 
 // ------------------------------------------------------------------------ fork
-
-/// Readies the heap on first use: the options and the addresses. False when
-/// that is impossible; then nothing can be allocated.
-pub fn start() -> bool {
-    const READY: u8 = 1;
-    const IMPOSSIBLE: u8 = 2;
-    static STATE: AtomicU8 = AtomicU8::new(0);
-    if STATE.load(Acquire) == 0 {
-        let _one_at_a_time = START.lock();
-        if STATE.load(Relaxed) == 0 {
-            options::read(python::is_here());
-            let ready = FORK_HANDLERS.load(Relaxed) && region::start();
-            STATE.store(if ready { READY } else { IMPOSSIBLE }, Release);
-        }
-    }
-    STATE.load(Relaxed) == READY
-}
 
 /// Registered when the library is loaded. On first use is too late: another
 /// thread may be forking at that moment, and its child would find locks taken
