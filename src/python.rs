@@ -243,10 +243,11 @@ fn is_alone() -> bool {
     }
 }
 
-/// Whether the interpreter's own heap is at rest while its owner is not the
-/// calling thread; asked in the child of a fork.
-pub fn is_serialised_in_principle() -> bool {
-    let known = SERIALISED.load(Relaxed);
+/// Whether a thread with the GIL may take the interpreter's heap over from one
+/// without: then nobody else may touch it, and it is at rest when a thread with
+/// the GIL forks.
+pub fn hands_heaps_over() -> bool {
+    let known = serialised();
     known == Serialised::Always as u8
         || known == Serialised::WhileAlone as u8 && !SECOND_INTERPRETER.load(Relaxed)
 }

@@ -296,7 +296,7 @@ unsafe extern "C" fn after_fork_in_child() {
         }
         let is_interpreters = heaps.interpreter.is_some_and(|i| ptr::eq(i, heap));
         heap.word.store(ptr::null_mut(), Relaxed);
-        if !(is_interpreters && python::is_serialised_in_principle()) {
+        if !(is_interpreters && python::hands_heaps_over()) {
             heap.dead.store(true, Relaxed);
         }
     }
@@ -308,8 +308,9 @@ unsafe extern "C" fn after_fork_in_child() {
 /// those that nobody owns, and of the layers below. Returns the bytes.
 pub fn trim() -> usize {
     let mut bytes = 0;
-    // The interpreter's heap is only quiet while the caller has the GIL.
-    if !python::is_initialized() || python::is_attached() {
+    // Whoever has not the GIL may lose the interpreter's heap at any moment,
+    // before the interpreter is initialised and while it ends as well.
+    if python::is_attached() || !python::hands_heaps_over() {
         let heap = owner_to_free::<Hooked>();
         if let Some(heap) = heap.if_real() {
             bytes += purge::everything(heap);
