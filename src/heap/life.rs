@@ -128,12 +128,11 @@ fn acquire<W: Word>(word: &'static AtomicPtr<Heap>, allocates: bool) {
     let handed_over = W::HANDED_OVER && !heaps.interpreter_lost && python::gil_serialises();
     if handed_over && let Some(heap) = heaps.interpreter {
         if take_over(heap) {
-            heap.word.store(ptr::from_ref(word).cast_mut(), Relaxed);
-            point(word, heap);
+            give(heap, word);
             return;
         }
         // Its owner may be inside it right now: nobody else ever goes there.
-        heap.word.store(ptr::null_mut(), Relaxed);
+        take_away(heap);
         heap.dead.store(true, Relaxed);
         heaps.interpreter = None;
         heaps.interpreter_lost = true;
@@ -147,8 +146,22 @@ fn acquire<W: Word>(word: &'static AtomicPtr<Heap>, allocates: bool) {
     if W::HANDED_OVER && heaps.interpreter.is_none() && !heaps.interpreter_lost {
         heaps.interpreter = Some(heap);
     }
-    heap.word.store(ptr::from_ref(word).cast_mut(), Relaxed);
+    give(heap, word);
+}
+
+/// Makes the thread with this word the heap's owner.
+fn give(heap: &'static Heap, word: &'static AtomicPtr<Heap>) {
+    if heap.word.swap(ptr::from_ref(word).cast_mut(), Relaxed).is_null() {
+        OWNED.fetch_add(1, Relaxed);
+    }
     point(word, heap);
+}
+
+/// Leaves the heap without an owner.
+fn take_away(heap: &Heap) {
+    if !heap.word.swap(ptr::null_mut(), Relaxed).is_null() {
+        OWNED.fetch_sub(1, Relaxed);
+    }
 }
 
 /// Takes the interpreter's heap from its owner; false when, looking again,
@@ -182,6 +195,9 @@ fn all(first: Option<&'static Heap>) -> impl Iterator<Item = &'static Heap> {
 /// many bytes are left. Guarded by the lock of HEAPS.
 static CHUNK: AtomicUsize = AtomicUsize::new(0);
 static CHUNK_LEFT: AtomicUsize = AtomicUsize::new(0);
+/// How many heaps there are, and how many have an owner.
+static MADE: AtomicUsize = AtomicUsize::new(0);
+static OWNED: AtomicUsize = AtomicUsize::new(0);
 /// Bytes mapped for heaps.
 pub static HEAP_BYTES: AtomicUsize = AtomicUsize::new(0);
 
@@ -204,6 +220,7 @@ fn make_heap(heaps: &mut Heaps, role: usize) -> Option<&'static Heap> {
     heap.role.set(role);
     heap.next.set(heaps.all);
     heaps.all = Some(heap);
+    MADE.fetch_add(1, Relaxed);
     Some(heap)
 }
 
@@ -234,7 +251,7 @@ unsafe extern "C" fn thread_exits(_: *mut c_void) {
         let heap = word.load(Relaxed);
         if !ptr::eq(heap, &EMPTY) && !ptr::eq(heap, &EXITING) {
             // SAFETY: the word points to a heap that this thread owns.
-            unsafe { &*heap }.word.store(ptr::null_mut(), Relaxed);
+            take_away(unsafe { &*heap });
         }
         point(word, &EXITING);
     }
@@ -295,7 +312,7 @@ unsafe extern "C" fn after_fork_in_child() {
             continue;
         }
         let is_interpreters = heaps.interpreter.is_some_and(|i| ptr::eq(i, heap));
-        heap.word.store(ptr::null_mut(), Relaxed);
+        take_away(heap);
         if !(is_interpreters && python::hands_heaps_over()) {
             heap.dead.store(true, Relaxed);
         }
@@ -338,8 +355,8 @@ fn with_existing_fallback(with: impl FnOnce(&Heap)) -> Option<()> {
 
 /// How many heaps there are, and how many nobody owns.
 pub fn count() -> (usize, usize) {
-    let heaps = HEAPS.lock();
-    (all(heaps.all).count(), all(heaps.all).filter(|heap| !heap.is_owned()).count())
+    let made = MADE.load(Relaxed);
+    (made, made.saturating_sub(OWNED.load(Relaxed)))
 }
 
 /// Checks every heap that the calling thread may touch: panics, or ends the
