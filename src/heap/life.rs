@@ -345,12 +345,10 @@ pub fn trim() -> usize {
             }
         }
     }
-    let _: Option<()> = with_existing_fallback(|heap| bytes += purge::everything(heap));
+    if let Some(heap) = *FALLBACK.lock() {
+        bytes += purge::everything(heap);
+    }
     bytes + purge::below_heaps()
-}
-
-fn with_existing_fallback(with: impl FnOnce(&Heap)) -> Option<()> {
-    FALLBACK.lock().map(with)
 }
 
 /// How many heaps there are, and how many nobody owns.
@@ -359,8 +357,8 @@ pub fn count() -> (usize, usize) {
     (made, made.saturating_sub(OWNED.load(Relaxed)))
 }
 
-/// Checks every heap that the calling thread may touch: panics, or ends the
-/// process, on what is wrong. For tests, with no other thread allocating.
+/// Checks every heap: panics, or ends the process, on what is wrong. For tests,
+/// while no thread is inside one.
 pub fn verify() {
     for heap in all(HEAPS.lock().all) {
         heap.each_linked(|pool: Owned| {

@@ -55,9 +55,3 @@ impl List {
         self.0.load(Relaxed) == 0
     }
 }
-
-impl Default for List {
-    fn default() -> Self {
-        Self::new()
-    }
-}
