@@ -1,7 +1,9 @@
 //! Words that the hot path reads as plain memory.
 
 use core::cell::UnsafeCell;
-use core::sync::atomic::{AtomicI32, AtomicUsize, Ordering::Relaxed, Ordering::Release};
+use core::sync::atomic::{
+    AtomicI32, AtomicUsize, Ordering::Acquire, Ordering::Relaxed, Ordering::Release,
+};
 
 /// A word with one writer at a time, which the hot path reads plainly and
 /// anybody else atomically.
@@ -50,7 +52,7 @@ impl Plain<usize> {
     }
 
     pub fn load(&self) -> usize {
-        self.atomic().load(Relaxed)
+        self.atomic().load(Acquire)
     }
 
     pub fn store(&self, value: usize) {

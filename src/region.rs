@@ -14,9 +14,8 @@
 //!
 //! The pool records *are* the address map: "is this ours, and which pool is
 //! it?" is one subtraction, one comparison and one shift, for any value of the
-//! pointer, and never reads memory near it. A record of a pool that is not in
-//! use is all zero. User blocks and records are gigabytes apart, so no
-//! overflow of a block reaches one.
+//! pointer, and never reads memory near it. Fresh records are zero. User blocks
+//! and records are gigabytes apart, so no overflow of a block reaches one.
 //!
 //! Mappings are placed with a hint and checked, never forced. Should a slot
 //! hold somebody else's mapping, it is skipped for good.
@@ -33,27 +32,36 @@ const RECORD_SHIFT: u32 = RECORD.trailing_zeros();
 /// Bytes of a slot's record: one cache line, of which the layer that uses the
 /// slot has all but the first word.
 const SLOT_RECORD: usize = 64;
+/// Bytes of the records of a slot's pools.
+const POOL_RECORDS: usize = POOLS_PER_ARENA * RECORD;
 pub const SLOT_USER_RECORD: usize = SLOT_RECORD - 8;
 
 /// The largest window: 8 TiB, of 4 Mi slots.
 const MAX_SLOTS: usize = 4 << 20;
-/// Records are mapped for this many slots at a time.
-const STEP: usize = 64;
 
-/// Read on every free. Written once at start, but for `units`, which grows.
+/// Read on every free. Written once, when it is chosen, and `units` last; that
+/// one grows.
 struct Window {
     base: Plain<usize>,
     /// How far it has records, in units of ALIGNMENT bytes.
     units: Plain<usize>,
     records: Plain<usize>,
     slot_records: Plain<usize>,
+    /// How many slots it has room for; 0 until it is chosen.
+    limit: Plain<usize>,
 }
 
+/// Where the window is before it is anywhere: farther than `units` ever reaches
+/// from every address that a process can have. So who frees a foreign block
+/// while another thread chooses the window may see `units` first.
+const NOWHERE: usize = 1 << 63;
+
 static WINDOW: Window = Window {
-    base: Plain::new(0),
+    base: Plain::new(NOWHERE),
     units: Plain::new(0),
     records: Plain::new(0),
     slot_records: Plain::new(0),
+    limit: Plain::new(0),
 };
 
 /// The record of the pool that `address` lies in; None when it is outside the
@@ -67,8 +75,9 @@ pub fn record_of(address: usize) -> Option<NonNull<u8>> {
 /// aligned as every block is.
 #[inline(always)]
 pub fn record_of_block(address: usize) -> Option<NonNull<u8>> {
-    // SAFETY: written before any address of the window was handed out, but for
-    // `units`, of which an older value is good for every older address.
+    // SAFETY: for an address of ours, they were written before it was handed
+    // out, and every newer value of `units` is good as well. For any other, what
+    // is older than the window leads to None: see NOWHERE.
     let (base, units, records) =
         unsafe { (WINDOW.base.read(), WINDOW.units.read(), WINDOW.records.read()) };
     // In units of 16 bytes; what is not a multiple gets its odd bits at the
@@ -112,14 +121,19 @@ impl Slot {
     /// Whether the slot is ours, or has been: what lies in any other belongs
     /// to somebody else, even inside the window.
     pub fn was_ever_ours(self) -> bool {
-        self.use_().load(Relaxed) != UNUSED
+        self.use_() != UNUSED
     }
 
     pub fn is_ours(self) -> bool {
-        self.use_().load(Relaxed) == TAKEN
+        self.use_() == TAKEN
     }
 
-    fn use_(self) -> &'static AtomicU32 {
+    fn use_(self) -> u32 {
+        // How far the records reach first: that says they are there to read.
+        if self.0 < slots() { self.use_word().load(Relaxed) } else { UNUSED }
+    }
+
+    fn use_word(self) -> &'static AtomicU32 {
         // SAFETY: the first word of the slot's record, mapped for ever.
         unsafe { &*self.record().sub(8).cast::<AtomicU32>() }
     }
@@ -135,9 +149,36 @@ pub fn slots() -> u32 {
     (WINDOW.units.load() / (ARENA_SIZE / ALIGNMENT)) as u32
 }
 
+/// Only when their records are mapped, and of the window everything is written:
+/// whoever sees the larger window uses them.
+fn set_slots(slots: usize) {
+    WINDOW.units.store(slots * (ARENA_SIZE / ALIGNMENT));
+}
+
 /// Bytes mapped for records.
 pub fn record_bytes() -> usize {
-    slots() as usize * (POOLS_PER_ARENA * RECORD + SLOT_RECORD)
+    slots() as usize * (POOL_RECORDS + SLOT_RECORD)
+}
+
+/// Records are mapped for this many slots at a time: whole pages of slot
+/// records, whatever the page size.
+fn step() -> usize {
+    64.max(os::page_size() / SLOT_RECORD)
+}
+
+/// Maps both kinds of records for some slots, or neither.
+fn map_records(records: usize, slot_records: usize, slots: usize) -> bool {
+    let (bytes, slot_bytes) = (slots * POOL_RECORDS, slots * SLOT_RECORD);
+    if !os::map_at(records, bytes) {
+        return false;
+    }
+    if !os::map_at(slot_records, slot_bytes) {
+        os::unmap(records, bytes);
+        return false;
+    }
+    os::huge_pages(records, bytes, false);
+    os::huge_pages(slot_records, slot_bytes, false);
+    true
 }
 
 /// Which slots are taken, one bit each; in .bss, touched as the window grows.
@@ -145,17 +186,52 @@ struct Region {
     busy: [u64; MAX_SLOTS / 64],
     /// No slot below is free.
     lowest: usize,
-    /// Slots that the window has room for; 0 before the start.
-    limit: usize,
 }
 
-static REGION: ForkLock<Region> =
-    ForkLock::new(Region { busy: [0; MAX_SLOTS / 64], lowest: 0, limit: 0 });
+static REGION: ForkLock<Region> = ForkLock::new(Region { busy: [0; MAX_SLOTS / 64], lowest: 0 });
 
-/// Chooses the window. False when no place can be found; may be tried again.
+/// Chooses the window, once. False when there is no place for it now.
 pub fn start() -> bool {
-    let mut region = REGION.lock();
-    region.limit > 0 || region.choose_window()
+    let _one_at_a_time = REGION.lock();
+    limit() > 0 || choose_window()
+}
+
+fn choose_window() -> bool {
+    const TIB: usize = 1 << 40;
+    const GIB: usize = 1 << 30;
+    // Between 16 and 80 TiB nothing is placed unless asked for; which part
+    // of it differs from process to process. The others are for smaller
+    // address spaces (39 and 42 bits on aarch64, Valgrind).
+    let spread = (os::random_bits() % (56 * TIB)) & !(ARENA_SIZE - 1);
+    let candidates = [
+        (17 * TIB + spread, MAX_SLOTS),
+        (4 * TIB, TIB / ARENA_SIZE),
+        (TIB, TIB / ARENA_SIZE),
+        (192 * GIB, 64 * GIB / ARENA_SIZE),
+        (96 * GIB, 32 * GIB / ARENA_SIZE),
+    ];
+    candidates.into_iter().any(|(plan, limit)| try_window(plan, limit))
+}
+
+/// A window is good when its first slot can be had there, and the records.
+fn try_window(plan: usize, limit: usize) -> bool {
+    let slot_records = plan + limit * POOL_RECORDS;
+    let base = (slot_records + limit * SLOT_RECORD).next_multiple_of(ARENA_SIZE);
+    let slots = step();
+    if !os::is_free(base, ARENA_SIZE) || !map_records(plan, slot_records, slots) {
+        return false;
+    }
+    WINDOW.base.store(base);
+    WINDOW.records.store(plan);
+    WINDOW.slot_records.store(slot_records);
+    WINDOW.limit.store(limit);
+    set_slots(slots);
+    true
+}
+
+/// Slots that the window has room for.
+fn limit() -> usize {
+    WINDOW.limit.load()
 }
 
 /// Takes `slots` slots side by side and maps the first `bytes` of them; None
@@ -191,7 +267,7 @@ pub fn take(slots: usize, bytes: usize) -> Option<Slot> {
 pub fn extend(slot: Slot, have: usize, more: usize) -> bool {
     let mut region = REGION.lock();
     let first = slot.0 as usize + have;
-    if first + more > region.limit || (first..first + more).any(|i| region.is_busy(i)) {
+    if first + more > limit() || (first..first + more).any(|i| region.is_busy(i)) {
         return false;
     }
     if !region.grow_records(first + more) {
@@ -210,67 +286,20 @@ pub fn let_go(slot: Slot, slots: usize) {
 }
 
 impl Region {
-    fn choose_window(&mut self) -> bool {
-        const TIB: usize = 1 << 40;
-        const GIB: usize = 1 << 30;
-        // Between 16 and 80 TiB nothing is placed unless asked for; which part
-        // of it differs from process to process. The others are for smaller
-        // address spaces (39 and 42 bits on aarch64, Valgrind).
-        let spread = (os::random_bits() % (56 * TIB)) & !(ARENA_SIZE - 1);
-        let candidates = [
-            (17 * TIB + spread, MAX_SLOTS),
-            (4 * TIB, TIB / ARENA_SIZE),
-            (TIB, TIB / ARENA_SIZE),
-            (192 * GIB, 64 * GIB / ARENA_SIZE),
-            (96 * GIB, 32 * GIB / ARENA_SIZE),
-        ];
-        candidates.into_iter().any(|(plan, limit)| self.try_window(plan, limit))
-    }
-
-    fn try_window(&mut self, plan: usize, limit: usize) -> bool {
-        let slot_records = plan + limit * POOLS_PER_ARENA * RECORD;
-        let base = (slot_records + limit * SLOT_RECORD).next_multiple_of(ARENA_SIZE);
-        WINDOW.base.store(base);
-        WINDOW.records.store(plan);
-        WINDOW.slot_records.store(slot_records);
-        self.limit = limit;
-        // The window is good when the first slot can be had there.
-        if self.grow_records(1) && os::map_at(base, ARENA_SIZE) {
-            os::unmap(base, ARENA_SIZE);
-            return true;
-        }
-        self.limit = 0;
-        false
-    }
-
     /// Has records for the first `slots` slots.
     fn grow_records(&mut self, slots: usize) -> bool {
         let have = self::slots() as usize;
         if slots <= have {
             return true;
         }
-        // Whole pages of slot records, whatever the page size.
-        let step = STEP.max(os::page_size() / SLOT_RECORD);
-        let want = slots.next_multiple_of(step).min(self.limit.next_multiple_of(step));
-        if slots > want {
-            return false;
-        }
-        let pool_record_bytes = POOLS_PER_ARENA * RECORD;
-        let records = WINDOW.records.load() + have * pool_record_bytes;
+        let want = slots.next_multiple_of(step());
+        let records = WINDOW.records.load() + have * POOL_RECORDS;
         let slot_records = WINDOW.slot_records.load() + have * SLOT_RECORD;
-        let (bytes, slot_bytes) = ((want - have) * pool_record_bytes, (want - have) * SLOT_RECORD);
-        if !os::map_at(records, bytes) {
-            return false;
+        let grown = map_records(records, slot_records, want - have);
+        if grown {
+            set_slots(want);
         }
-        if !os::map_at(slot_records, slot_bytes) {
-            os::unmap(records, bytes);
-            return false;
-        }
-        os::huge_pages(records, bytes, false);
-        os::huge_pages(slot_records, slot_bytes, false);
-        // Only now: whoever sees the larger window finds its records mapped.
-        WINDOW.units.store(want * (ARENA_SIZE / ALIGNMENT));
-        true
+        grown
     }
 
     fn is_busy(&self, slot: usize) -> bool {
@@ -281,7 +310,7 @@ impl Region {
         for slot in first..first + slots {
             debug_assert!(self.is_busy(slot) != (state == TAKEN));
             self.busy[slot / 64] ^= 1 << (slot % 64);
-            Slot(slot as u32).use_().store(state, Relaxed);
+            Slot(slot as u32).use_word().store(state, Relaxed);
         }
         self.raise_lowest();
     }
@@ -293,7 +322,7 @@ impl Region {
     }
 
     fn raise_lowest(&mut self) {
-        while self.lowest < self.limit && self.busy[self.lowest / 64] == u64::MAX {
+        while self.lowest < limit() && self.busy[self.lowest / 64] == u64::MAX {
             self.lowest = (self.lowest / 64 + 1) * 64;
         }
     }
@@ -302,7 +331,7 @@ impl Region {
     fn find(&self, slots: usize) -> Option<usize> {
         let mut run = 0;
         let mut slot = self.lowest;
-        while slot < self.limit {
+        while slot < limit() {
             if slot % 64 == 0 && self.busy[slot / 64] == u64::MAX {
                 run = 0;
                 slot += 64;

@@ -56,6 +56,11 @@ pub fn map_at(address: usize, bytes: usize) -> bool {
     }
 }
 
+/// Whether `map_at` would succeed.
+pub fn is_free(address: usize, bytes: usize) -> bool {
+    map_at(address, bytes) && unmap(address, bytes)
+}
+
 /// Maps `bytes` of zeroed memory, at `hint` when that is free.
 pub fn map(hint: usize, bytes: usize) -> Option<usize> {
     let _errno = KeepErrno::new();
