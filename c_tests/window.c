@@ -65,6 +65,24 @@ static void every_range_is_taken(int n)
     use();
 }
 
+/* Only the slot that holds a foreign page is skipped, and at once. */
+static void a_page_inside_is_taken(int n)
+{
+    (void)n;
+    const Domain *mem = &DOMAINS[OX_DOMAIN_MEM];
+    char *first = take(mem, 2 * MIB);
+    char *foreign = mmap(first + 600 * MIB, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    CHECK(foreign == first + 600 * MIB, "no foreign page at %p", (void *)(first + 600 * MIB));
+    hints = 0;
+    char *behind = take(mem, 1024 * MIB);
+    CHECK(behind > foreign && behind < foreign + 8 * MIB, "%p is far behind %p", (void *)behind,
+          (void *)foreign);
+    CHECK(hints < 64, "%d mappings for one block", hints);
+    char *before = take(mem, 512 * MIB);
+    CHECK(before > first && before < foreign, "the addresses before %p are lost", (void *)foreign);
+    CHECK(!Ox_Owns(foreign), "the foreign page counts as ours");
+}
+
 static void in_a_child(void (*check)(int), int n)
 {
     pid_t child = fork();
@@ -84,6 +102,7 @@ int main(void)
         in_a_child(a_range_is_taken, n);
     }
     in_a_child(every_range_is_taken, -1);
+    in_a_child(a_page_inside_is_taken, -1);
     puts("the window gives way to what others have mapped");
     return 0;
 }

@@ -239,7 +239,7 @@ fn limit() -> usize {
 pub fn take(slots: usize, bytes: usize) -> Option<Slot> {
     debug_assert!(bytes <= slots << ARENA_SHIFT);
     let mut region = REGION.lock();
-    // Each refusal marks a slot that somebody else uses, so this ends; a
+    // Each refusal finds a slot that somebody else uses, so this ends; a
     // kernel without memory refuses at once.
     for _ in 0..1024 {
         let first = region.find(slots)?;
@@ -254,7 +254,7 @@ pub fn take(slots: usize, bytes: usize) -> Option<Slot> {
             }
             Some(elsewhere) => {
                 os::unmap(elsewhere, bytes);
-                region.skip(first);
+                region.skip(first_occupied(first, slots));
             }
             None => return None,
         }
@@ -283,6 +283,19 @@ pub fn let_go(slot: Slot, slots: usize) {
     let first = slot.0 as usize;
     region.mark(first, slots, LET_GO);
     region.lowest = region.lowest.min(first);
+}
+
+/// The first slot of a run that somebody else uses; known to be one of them.
+fn first_occupied(mut first: usize, mut slots: usize) -> usize {
+    while slots > 1 {
+        let half = slots / 2;
+        if os::is_free(Slot(first as u32).address(), half << ARENA_SHIFT) {
+            (first, slots) = (first + half, slots - half);
+        } else {
+            slots = half;
+        }
+    }
+    first
 }
 
 impl Region {
