@@ -234,6 +234,11 @@ fn limit() -> usize {
     WINDOW.limit.load()
 }
 
+/// Whether a block of `bytes` fits the window when nothing else is in it.
+pub fn could_hold(bytes: usize) -> bool {
+    bytes <= limit() << ARENA_SHIFT
+}
+
 /// Takes `slots` slots side by side and maps the first `bytes` of them; None
 /// when memory or addresses are short. The memory is zero.
 pub fn take(slots: usize, bytes: usize) -> Option<Slot> {

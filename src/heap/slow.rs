@@ -5,7 +5,7 @@ use super::fast::Domain;
 use super::life::{self, Owner};
 use super::{Heap, Word, purge};
 use crate::fatal::{Corruption, corrupted};
-use crate::layout::{MAX_REQUEST, MAX_SPAN, POOL_SIZE};
+use crate::layout::{MAX_SPAN, POOL_SIZE};
 use crate::pool::{self, Owned, Pool, PoolRef, Pushed, State, held};
 use crate::size_class::SizeClass;
 use crate::span::Taken;
@@ -55,8 +55,8 @@ pub fn take_beyond_classes<W: Word>(domain: usize, size: usize) -> Option<Taken>
         let run = take_pools(heap, span::pools_for(size))?;
         return Some(span::open(run, domain, size));
     }
-    if size > MAX_REQUEST {
-        return None;
+    if !region::could_hold(size) {
+        return None; // Nothing that we could give back makes room for it.
     }
     or_after_giving_back(heap, || large::allocate(domain, size))
 }
