@@ -11,14 +11,19 @@ use core::sync::atomic::{
 /// Why not simply an atomic: compilers do not fold a relaxed load into the
 /// instruction that uses it, which costs the hot path a third more of them.
 /// A plain read is sound where the reading thread is the writer, or where the
-/// value was written before the block was handed to it; where another thread
-/// may be writing at that moment (a window that grows) every value it could
-/// see is a good one, and it reads once.
+/// value was written before the block was handed to it.
+///
+/// Two uses go beyond what the language promises: a plain read while another
+/// thread writes (a window that grows), and a plain write while another thread
+/// reads (statistics look at the owner's count; a relaxed store costs malloc and
+/// free two instructions each). They rely on the compiler to make one access of
+/// a plain access to an aligned word; then every value that can be seen is one
+/// that was written, and the callers answer for it that each of them is good.
 #[repr(transparent)]
 pub struct Plain<T>(UnsafeCell<T>);
 
-// SAFETY: shared accesses are atomic, but for `read`, whose callers answer for
-// it.
+// SAFETY: shared accesses are atomic, but for `read` and `write`, whose callers
+// answer for them.
 unsafe impl<T: Send> Sync for Plain<T> {}
 
 impl<T: Copy> Plain<T> {
@@ -31,13 +36,13 @@ impl<T: Copy> Plain<T> {
     /// is a good one for it.
     #[inline(always)]
     pub unsafe fn read(&self) -> T {
-        // SAFETY: initialised, aligned, and by the caller's promise not torn:
-        // a word.
+        // SAFETY: initialised and aligned; the rest is the caller's promise.
         unsafe { *self.0.get() }
     }
 
     /// # Safety
-    /// The calling thread is the only writer.
+    /// The calling thread is the only writer, and whoever loads the word
+    /// meanwhile may see the old value or the new.
     #[inline(always)]
     pub unsafe fn write(&self, value: T) {
         // SAFETY: as above.
