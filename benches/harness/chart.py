@@ -24,7 +24,8 @@ PHASES = {
     "full_bytes": "all\n1.5 M", "dropped_bytes": "all but 1 in\n1024 freed", "light_bytes": "3 s of\nlight work",
     "trim_bytes": "trimmed"}
 
-TICKS = 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1, 1.2, 1.4, 2, 3, 5, 10, 30, 100, 300, 1000, 3000, 10000
+FEW_TICKS = 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000, 3000, 10000
+MANY_TICKS = 0.2, 0.3, 0.5, 0.7, 1, 1.2, 1.4, 2, 3, 5
 
 matplotlib.rcParams.update({
     "svg.hashsalt": "oxmalloc", "font.size": 9, "axes.spines.top": False, "axes.spines.right": False,
@@ -114,7 +115,8 @@ def threads(measurement, panel):
 
 def plain(axis):
     """1, 1.4 and 1000 instead of powers of ten."""
-    axis.set_major_locator(FixedLocator(TICKS))
+    low, high = axis.get_view_interval()
+    axis.set_major_locator(FixedLocator(MANY_TICKS if high < 10 * low else FEW_TICKS))
     axis.set_major_formatter(FuncFormatter(lambda value, _: "%g" % value))
     axis.set_minor_locator(NullLocator())
 

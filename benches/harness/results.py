@@ -59,6 +59,7 @@ def keep(path, measurement):
         return each["kind"], each["interpreter"]["tag"]
 
     others = [each for each in load(path) if place(each) != place(measurement)] if os.path.exists(path) else []
+    os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
     text = json.dumps(others + [measurement], indent=1)
     # A list of numbers takes one line.
     text = re.sub(r"\[[^][{}\"]*\]", lambda numbers: re.sub(r"\s+", " ", numbers.group(0)), text)
