@@ -13,6 +13,7 @@
 //! vacant pools, so "fullest arena with a run of n" is found in at most 32
 //! steps, whatever the number of arenas.
 
+use crate::clock;
 use crate::layout::{ARENA_SIZE, POOL_SIZE, POOLS_PER_ARENA};
 use crate::options::{self, Option_};
 use crate::os::{self, lock::ForkLock};
@@ -30,13 +31,15 @@ struct Arena {
     dirty: AtomicU32,
     /// Pools that may not read as zero when they are vacant.
     written: AtomicU32,
+    /// 1 while it may have huge pages.
+    huge: AtomicU32,
     /// NONE or MAPPED.
     state: AtomicU32,
     /// Neighbours among the arenas of the same shape.
     shape: Link,
     /// Neighbours among the arenas with dirty pools, longest unchanged first.
     age: Link,
-    /// When a pool was last taken back (ms).
+    /// When a pool was last taken back (working time, ms).
     changed: Cell<u64>,
 }
 
@@ -168,8 +171,10 @@ pub fn take_from_new(pools: usize) -> Option<Run> {
     let slot = region::take(1, ARENA_SIZE)?;
     let mapped = TOTALS.arenas.fetch_add(1, Relaxed) + 1;
     TOTALS.arenas_peak.fetch_max(mapped, Relaxed);
-    os::huge_pages(slot.address(), ARENA_SIZE, wants_huge_pages(mapped * ARENA_SIZE));
+    let huge = wants_huge_pages(mapped * ARENA_SIZE);
+    os::huge_pages(slot.address(), ARENA_SIZE, huge);
     let this = arena(slot);
+    this.huge.store(huge as u32, Relaxed);
     this.vacant.store(u32::MAX, Relaxed);
     this.dirty.store(0, Relaxed);
     this.written.store(0, Relaxed);
@@ -188,7 +193,6 @@ pub fn wants_huge_pages(mapped: usize) -> bool {
 
 /// Takes a run back; its pages are given back later.
 pub fn release(address: usize, pools: usize) {
-    let now = os::now_ms();
     let mut arenas = ARENAS.lock();
     let (slot, bits) = place(address, pools);
     let this = arena(slot);
@@ -197,7 +201,7 @@ pub fn release(address: usize, pools: usize) {
     this.vacant.store(this.vacant.load(Relaxed) | bits, Relaxed);
     arenas.enter(slot);
     arenas.set_dirty(slot, this.dirty.load(Relaxed) | bits);
-    this.changed.set(now);
+    this.changed.set(clock::now());
 }
 
 /// Takes the pools behind a run as well; false when they are not vacant.
@@ -213,6 +217,17 @@ pub fn extend(address: usize, have: usize, want: usize) -> bool {
     }
     arenas.take_bits(slot, bits);
     true
+}
+
+/// Before pages of an arena go back while others stay, `page` the first: has it
+/// small pages from now on, or the kernel would keep the memory, and fill the
+/// gaps again (khugepaged).
+pub fn part(page: usize) {
+    let slot = Slot::of(page);
+    if arena(slot).huge.swap(0, Relaxed) == 1 {
+        os::huge_pages(slot.address(), ARENA_SIZE, false);
+        os::split_huge_page(page);
+    }
 }
 
 /// Gives back the pages of vacant pools in arenas unchanged since `before`
@@ -396,6 +411,7 @@ impl Arenas {
             let run = run_of(length) << first;
             // Refused (locked memory), the contents stay: no more than a waste.
             let address = slot.address() + first * POOL_SIZE;
+            part(address);
             if let Some(resident) = os::give_back_counted(address, length * POOL_SIZE) {
                 bytes += resident;
                 let written = &arena(slot).written;

@@ -13,6 +13,7 @@
 //! find each other in one step.
 
 use crate::arena::{Run, count_given_back, wants_huge_pages};
+use crate::clock;
 use crate::layout::{ARENA_SIZE, POOL_SIZE, POOLS_PER_ARENA};
 use crate::os::{self, lock::ForkLock};
 use crate::pool::{self, FreeExtent, PoolRef};
@@ -35,7 +36,7 @@ struct Extent {
     address: usize,
     pools: usize,
     kind: Kind,
-    /// When it, or the longest part of it, was freed (ms).
+    /// When it, or the longest part of it, was freed (working time, ms).
     since: u64,
 }
 
@@ -128,7 +129,7 @@ pub fn take(pools: usize) -> Option<Run> {
 
 /// Takes a run back. Its contents are lost some time later.
 pub fn release(address: usize, pools: usize) {
-    let since = os::now_ms();
+    let since = clock::now();
     EXTENTS.lock().store(Extent { address, pools, kind: Kind::Dirty, since });
 }
 
@@ -347,7 +348,7 @@ impl Extents {
                 }
                 // Refused, the contents stay (locked memory).
                 None => {
-                    self.store(Extent { since: os::now_ms(), ..cleaned });
+                    self.store(Extent { since: clock::now(), ..cleaned });
                     break;
                 }
             }

@@ -62,7 +62,7 @@
 //! 1. `layout`, `size_class`, `plain`: numbers and words
 //! 2. `os`: the system and the processor; the only `cfg` on either
 //! 3. `options`, `fatal`: what the user sets; the end of a corrupted process
-//! 4. `region`, `arena`, `pool`, `span`, `extent`, `large`, `find`
+//! 4. `clock`, `region`, `arena`, `pool`, `span`, `extent`, `large`, `find`
 //! 5. `python`: what we ask of the interpreter
 //! 6. `heap`, `domain`
 //! 7. `interface`, `stats`, `snapshot`, `report`, `install`
@@ -81,6 +81,7 @@
 
 pub mod abi;
 mod arena;
+mod clock;
 mod domain;
 mod extent;
 mod fatal;

@@ -72,7 +72,7 @@ pub const TABLE: &[Choice] = &[
     Choice {
         name: c"OXMALLOC_HUGE_PAGES_FROM_MIB",
         kind: Kind::Number { least: 0, most: 1 << 20 },
-        default: 64,
+        default: 24,
         unit: "MiB",
         help: "mapped memory from which OXMALLOC_HUGE_PAGES=auto asks for huge pages",
     },

@@ -27,6 +27,7 @@
 
 pub mod remote;
 
+use crate::arena;
 use crate::fatal::{Corruption, corrupted};
 use crate::layout::{ALIGNMENT, DOMAINS, MAX_PAGES_PER_POOL, MIN_PAGE, POOL_SIZE};
 use crate::os;
@@ -156,6 +157,23 @@ pub fn held(domain: usize) -> &'static Held {
     static HELD: [Held; DOMAINS] =
         [const { Held { now: AtomicUsize::new(0), peak: AtomicUsize::new(0) } }; DOMAINS];
     &HELD[domain]
+}
+
+/// Bytes of a pool after which it touches as many at a time.
+const AHEAD: usize = 4 * MIN_PAGE;
+
+static PURGED_PAGES: AtomicUsize = AtomicUsize::new(0);
+
+static REFILLED_PAGES: AtomicUsize = AtomicUsize::new(0);
+
+/// Bytes of such pages that were then used again, ever.
+pub fn refilled_bytes() -> usize {
+    REFILLED_PAGES.load(Relaxed) * os::page_size()
+}
+
+/// Bytes given back inside pools that are in use.
+pub fn purged_bytes() -> usize {
+    PURGED_PAGES.load(Relaxed) * os::page_size()
 }
 
 /// What a free did.
@@ -344,6 +362,14 @@ impl Pool {
         self.state.store(state as u8, Relaxed);
     }
 
+    fn set_purged(&self, pages: u16) {
+        let before = self.purged.swap(pages, Relaxed);
+        if before != pages {
+            let grown = (pages.count_ones() as usize).wrapping_sub(before.count_ones() as usize);
+            PURGED_PAGES.fetch_add(grown, Relaxed);
+        }
+    }
+
     /// Changes the usable bytes of a span or large block.
     pub fn set_size(&self, size: usize) {
         self.area.store(size);
@@ -365,6 +391,7 @@ impl Pool {
     pub fn close(&self, was: State) -> bool {
         self.owner.store(0);
         self.area.store(0);
+        self.set_purged(0);
         self.state.compare_exchange(was as u8, State::Vacant as u8, Relaxed, Relaxed).is_ok()
     }
 
@@ -483,7 +510,8 @@ impl Owned {
                 return false;
             }
             let (run, low, high) = self.lowest_purged_run(pages);
-            self.purged.store(pages & !run, Relaxed);
+            self.set_purged(pages & !run);
+            REFILLED_PAGES.fetch_add(run.count_ones() as usize, Relaxed);
             self.untouched.store(low as u16, Relaxed);
             self.untouched_end.store(high.max(low) as u16, Relaxed);
             return self.touch_more();
@@ -492,8 +520,11 @@ impl Owned {
         let start = self.untouched.load(Relaxed) as usize;
         // Those that start in the same page: it is touched anyway, the next not.
         let rest_of_page = MIN_PAGE - self.block(start) % MIN_PAGE;
-        let more =
-            rest_of_page.div_ceil(size).min(self.untouched_end.load(Relaxed) as usize - start);
+        // A pool that grows gets a few pages at a time.
+        let ahead = if start * size < AHEAD { 0 } else { AHEAD - MIN_PAGE };
+        let more = (rest_of_page + ahead)
+            .div_ceil(size)
+            .min(self.untouched_end.load(Relaxed) as usize - start);
         self.untouched.store((start + more) as u16, Relaxed);
         // Ascending links, ending where the list began.
         let mut block = self.block(start + more - 1);
@@ -591,10 +622,11 @@ impl Owned {
             // Should the kernel refuse, the contents stay: harmless, as nobody
             // takes these blocks for zeroed.
             let address = self.base() + start * page;
+            arena::part(address);
             bytes += os::give_back_counted(address, length * page).unwrap_or(0);
             left &= !((u16::MAX >> (MAX_PAGES_PER_POOL - length)) << start);
         }
-        self.purged.store(idle, Relaxed);
+        self.set_purged(idle);
         // What is left of the free list, in order of address; the untouched
         // rest joins it, or the idle pages.
         self.untouched.store(0, Relaxed);

@@ -15,16 +15,17 @@
 //! will be mapped, when more than an eighth could be.
 //!
 //! A program that drops most of what it has and then sleeps passes by for the
-//! last time while it frees. So the freeing itself gives back at once when more
-//! than half of what is mapped could go (`after_free`); unless what went that
-//! way was soon taken again, then it waits, longer each time.
+//! last time while it frees. So the freeing itself gives back at once when much
+//! of what is mapped is idle (`after_free`); unless what went that way was soon
+//! taken again, then it waits, longer each time.
 
 use super::Heap;
+use super::slow::{FEW, next_floor};
 use crate::layout::{ARENA_SIZE, POOL_SIZE};
 use crate::options::{self, Option_};
 use crate::os::{self, lock::ForkLock};
-use crate::pool::{Owned, PoolRef, State};
-use crate::{arena, extent};
+use crate::pool::{self, Owned, PoolRef, State};
+use crate::{arena, clock, extent};
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
 /// Milliseconds of an epoch, in which sparse pools are aged.
@@ -52,10 +53,11 @@ pub fn tick(heap: Option<&Heap>) {
     }
     let delay = options::get(Option_::PurgeDelayMs) as u64;
     NEXT.store(now + (delay / 2).clamp(1, EPOCH), Relaxed);
-    let before = now.saturating_sub(delay);
+    let worked = clock::advance();
+    let before = worked.saturating_sub(delay);
     if let Some(heap) = heap {
         heap.close_empty();
-        let epoch = (now / EPOCH) as u32;
+        let epoch = (worked / EPOCH) as u32;
         let age = (delay / EPOCH) as u32;
         while let Some(pool) = heap.oldest_sparse(Some((epoch, age))) {
             heap.purge_pool(pool);
@@ -65,9 +67,14 @@ pub fn tick(heap: Option<&Heap>) {
             }
         }
     }
-    extent::purge(before, usize::MAX);
-    arena::purge(before, usize::MAX);
+    if extent::purge(before, AT_ONCE) + arena::purge(before, AT_ONCE) >= AT_ONCE {
+        NEXT.store(now + PAUSE, Relaxed);
+    }
 }
+
+/// How much goes back at once, so that no call takes much more than a
+/// millisecond.
+const AT_ONCE: usize = 16 << 20;
 
 /// About what could be given back.
 fn reclaimable(heap: Option<&Heap>) -> usize {
@@ -76,14 +83,22 @@ fn reclaimable(heap: Option<&Heap>) -> usize {
 }
 
 /// Below this much it is not worth the system calls.
-const WORTH_IT: usize = 16 * ARENA_SIZE;
+const WORTH_IT: usize = 12 * ARENA_SIZE;
+
+/// Below so much mapped, pools are not scanned while others are freed.
+const WORTH_SCANNING: usize = 64 * ARENA_SIZE;
+
+/// Bytes that were taken while they were not resident, since the start.
+fn taken_fresh() -> usize {
+    arena::fresh_bytes() + pool::refilled_bytes()
+}
 
 /// What the freeing itself gave back lately.
 static LATELY: ForkLock<Lately> =
     ForkLock::new(Lately { at: 0, bytes: 0, fresh: 0, wait: 0, not_before: 0 });
 
 struct Lately {
-    /// When (ms), how much, and how many pools had been taken fresh by then.
+    /// When last (ms), how much, and how many bytes had been taken fresh before.
     at: u64,
     bytes: usize,
     fresh: usize,
@@ -92,10 +107,8 @@ struct Lately {
     not_before: u64,
 }
 
-/// One drop of much memory passes by many times within this time (ms).
-const BURST: u64 = 100;
 /// What is taken again within this time (ms) was given back for nothing.
-const SOON: u64 = 3000;
+const SOON: u64 = 10_000;
 const LONGEST_WAIT: u64 = 64_000;
 
 impl Lately {
@@ -104,20 +117,19 @@ impl Lately {
         if now < self.not_before {
             return false;
         }
-        let since = now - self.at;
-        if since < BURST {
-            return true;
-        }
-        let taken = arena::fresh_bytes() - self.fresh;
-        let for_nothing = since < SOON + self.wait && self.bytes > 0 && taken * 2 >= self.bytes;
+        let taken = taken_fresh() - self.fresh;
+        let lasted = now.saturating_sub(self.at) > SOON + self.wait;
+        let for_nothing = !lasted && self.bytes > 0 && taken * 2 >= self.bytes;
         if for_nothing {
             self.wait = (self.wait * 2).clamp(SOON, LONGEST_WAIT);
             self.not_before = now + self.wait;
-        } else {
+        } else if lasted {
             self.wait = 0;
         }
-        self.bytes = 0;
-        self.fresh = arena::fresh_bytes();
+        if for_nothing || lasted {
+            self.bytes = 0;
+            self.fresh = taken_fresh();
+        }
         !for_nothing
     }
 
@@ -127,18 +139,42 @@ impl Lately {
     }
 }
 
-/// After a pool came down to a floor, or a span or large block was freed.
+/// After a pool came down to a floor, or a span or large block was freed. Gives
+/// back at once when much of what is mapped is idle, counting what went from
+/// pools that are still in use: vacant pools from a half on; sparse ones, which
+/// take a look at every free block, from a quarter on but in large heaps only.
 pub fn after_free(heap: Option<&Heap>) {
     tick(heap);
-    if arena::dirty_bytes() < WORTH_IT || reclaimable(heap) <= arena::mapped_bytes() / 2 {
+    let idle = reclaimable(heap) + pool::purged_bytes();
+    let mapped = arena::mapped_bytes();
+    let vacant = idle > mapped / 2 && arena::dirty_bytes() >= WORTH_IT;
+    let sparse = idle > mapped / 4 && mapped >= WORTH_SCANNING;
+    if !vacant && !sparse {
         return;
     }
     let now = os::now_ms();
-    if LATELY.lock().allows(now) {
-        let bytes = arena::purge(u64::MAX, usize::MAX);
-        LATELY.lock().gave_back(now, bytes);
+    if !LATELY.lock().allows(now) {
+        return;
     }
+    let mut bytes = 0;
+    if vacant {
+        bytes += arena::purge(u64::MAX, AT_ONCE);
+    }
+    if let Some(heap) = heap.filter(|_| sparse) {
+        bytes += heap.purge_in_passing();
+    }
+    LATELY.lock().gave_back(now, bytes);
 }
+
+/// Time to scan pools in while they are being freed (µs): a 32nd of all time,
+/// saved up to a limit. Who frees in random order, and all of it, finds most
+/// scans in vain and each one slow.
+static SAVED: AtomicU64 = AtomicU64::new(0);
+/// Up to when time was added (µs).
+static SAVED_AT: AtomicU64 = AtomicU64::new(0);
+const MOST_SAVED: u64 = 100_000;
+/// Pools among the sparse ones that are too young to be looked at.
+const YOUNG: usize = 64;
 
 /// Makes room before one more arena is mapped.
 pub fn before_new_arena(heap: Option<&Heap>) {
@@ -202,7 +238,7 @@ impl Heap {
             return;
         }
         pool.sparse_live.set(pool.live());
-        pool.sparse_since.set((os::now_ms() / EPOCH) as u32);
+        pool.sparse_since.set((clock::now() / EPOCH) as u32);
         pool.sparse_next.set(None);
         pool.sparse_previous.set(self.sparse_last.get());
         match self.sparse_last.replace(Some(pool.pool())) {
@@ -238,12 +274,15 @@ impl Heap {
             let live = pool.live();
             if live > pool.capacity() as i32 / 2 {
                 self.forget_sparse(pool); // No longer sparse.
+                if pool.floor() >= 0 {
+                    pool.set_floor(next_floor(pool));
+                }
                 continue;
             }
             let Some((epoch, age)) = aged else {
                 return Some(pool);
             };
-            if epoch.wrapping_sub(pool.sparse_since.get()) < age {
+            if epoch.saturating_sub(pool.sparse_since.get()) < age {
                 return None;
             }
             if live == pool.sparse_live.get() {
@@ -256,6 +295,31 @@ impl Heap {
             }
         }
         None
+    }
+
+    /// Purges the pools that became sparse first and have few blocks left, while
+    /// others are freed; returns the bytes.
+    fn purge_in_passing(&self) -> usize {
+        // Two, because each pool comes by two or three times.
+        (0..2).filter(|_| self.sparse_count.get() > YOUNG).map(|_| self.purge_oldest()).sum()
+    }
+
+    fn purge_oldest(&self) -> usize {
+        let Some(pool) = self.oldest_sparse(None) else {
+            return 0;
+        };
+        if pool.live() > FEW {
+            self.forget_sparse(pool);
+            self.note_sparse(pool); // To the end.
+            return 0;
+        }
+        let start = os::now_us();
+        let since = SAVED_AT.swap(start, Relaxed);
+        let saved = SAVED.load(Relaxed) + start.saturating_sub(since) / 32;
+        let saved = saved.min(MOST_SAVED);
+        let bytes = if saved > 0 { self.purge_pool(pool) } else { 0 };
+        SAVED.store(saved.saturating_sub(os::now_us() - start), Relaxed);
+        bytes
     }
 
     /// Gives a pool's idle pages back; it is looked at again when a quarter of

@@ -167,9 +167,15 @@ pub fn double_free() -> ! {
     corrupted(Corruption::DoubleFree)
 }
 
-/// The floor of a pool that malloc uses: where it counts as sparse.
-fn sparse_floor(pool: Owned) -> i32 {
-    if os::page_size() < POOL_SIZE { pool.capacity() as i32 / 2 } else { 0 }
+/// With so few blocks a pool has little left to give back.
+pub(super) const FEW: i32 = 4;
+
+/// The next count that is worth a look while blocks of a pool are freed: where
+/// it becomes sparse, where it has few blocks left, where it is empty.
+pub(super) fn next_floor(pool: Owned) -> i32 {
+    let marks = [pool.capacity() as i32 / 2, FEW];
+    let marks = marks.into_iter().filter(|_| os::page_size() < POOL_SIZE);
+    marks.filter(|mark| *mark < pool.live()).max().unwrap_or(0)
 }
 
 impl Heap {
@@ -192,7 +198,7 @@ impl Heap {
                 }
                 continue;
             };
-            if !pool.is_exhausted() || pool.touch_more() {
+            if !pool.is_exhausted() || self.touch_more(pool) {
                 if let Some(block) = pool.pop() {
                     return Some(block);
                 }
@@ -215,6 +221,16 @@ impl Heap {
         }
         borrowed.set(borrowed.get() + 1);
         class.lender()
+    }
+
+    /// Makes free blocks of untouched ones; false when there are none.
+    fn touch_more(&self, pool: Owned) -> bool {
+        let touched = pool.touch_more();
+        // It may have been sparse, and grows again.
+        if touched && pool.floor() >= 0 && pool.floor() < pool.capacity() as i32 / 2 {
+            pool.set_floor(next_floor(pool));
+        }
+        touched
     }
 
     fn open_pool(&self, domain: usize, class: SizeClass) -> Option<()> {
@@ -241,7 +257,8 @@ impl Heap {
             corrupted(Corruption::TooManyFrees);
         }
         if pool.state() == State::Full {
-            pool.set_used(sparse_floor(pool));
+            pool.set_used(0);
+            pool.set_floor(next_floor(pool));
             self.link(pool);
         }
         if pool.live() > pool.floor() {
@@ -249,7 +266,7 @@ impl Heap {
         }
         if pool.live() > 0 {
             self.note_sparse(pool);
-            pool.set_floor(0);
+            pool.set_floor(next_floor(pool));
         } else if self.head(pool.domain(), pool.class()).is_some_and(|h| ptr::eq(&*h, &*pool)) {
             // Kept for the next block: a floor below zero is not reached again
             // unless more is freed than was allocated.
@@ -263,7 +280,7 @@ impl Heap {
     /// Another pool took the place at the head of the bin.
     pub(super) fn is_no_longer_head(&self, pool: Owned) {
         if pool.floor() < 0 {
-            pool.set_floor(0);
+            pool.set_floor(next_floor(pool));
             if pool.live() == 0 {
                 self.unlink(pool);
                 self.close_pool(pool);

@@ -134,6 +134,13 @@ pub fn huge_pages(address: usize, bytes: usize, wanted: bool) {
     advise(address, bytes, advice);
 }
 
+/// Breaks the huge page that `page` lies in, if it does, into small ones. The
+/// contents of `page` are lost. Giving pages back does not do that: the rest of
+/// a huge page stays with the process until the system is short of memory.
+pub fn split_huge_page(page: usize) {
+    advise(page, page_size(), libc::MADV_FREE);
+}
+
 /// How many bytes of a mapped range are in memory.
 pub fn resident(address: usize, bytes: usize) -> usize {
     let _errno = KeepErrno::new();
@@ -158,6 +165,11 @@ pub fn resident(address: usize, bytes: usize) -> usize {
 /// cheap: no system call.
 pub fn now_ms() -> u64 {
     clock_ns(libc::CLOCK_MONOTONIC_COARSE) / 1_000_000
+}
+
+/// Microseconds that only ever grow.
+pub fn now_us() -> u64 {
+    clock_ns(libc::CLOCK_MONOTONIC) / 1000
 }
 
 fn clock_ns(clock: libc::clockid_t) -> u64 {
