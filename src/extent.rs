@@ -78,7 +78,7 @@ impl Extent {
 
     /// The free extent that ends before `address`.
     fn ending_at(address: usize) -> Option<Extent> {
-        let pools = pool::of(address - POOL_SIZE)?.extent().pools as usize;
+        let pools = pool::of(address.wrapping_sub(POOL_SIZE))?.extent().pools as usize;
         (pools > 0).then(|| Self::starting_at(address - pools * POOL_SIZE))?
     }
 }
@@ -109,6 +109,8 @@ struct Extents {
     bins: [[Option<PoolRef>; BINS]; 2],
     /// Which bins have something.
     present: [u128; 2],
+    /// Where the slots end that were mapped last.
+    top: usize,
     /// Dirty ones, in the order in which they became so.
     oldest: Option<PoolRef>,
     youngest: Option<PoolRef>,
@@ -117,6 +119,7 @@ struct Extents {
 static EXTENTS: ForkLock<Extents> = ForkLock::new(Extents {
     bins: [[None; BINS]; 2],
     present: [0; 2],
+    top: 0,
     oldest: None,
     youngest: None,
 });
@@ -200,9 +203,18 @@ impl Extents {
 
     fn take_clean(&mut self, pools: usize) -> Option<Run> {
         self.take(pools, Kind::Clean).or_else(|| {
+            // What is left at the top and the slots behind it, so that blocks
+            // lie side by side.
+            if let Some(left) = Extent::ending_at(self.top)
+                && left.kind == Kind::Clean
+                && self.map_behind(left.address, pools)
+            {
+                return self.take(pools, Kind::Clean);
+            }
             let slots = pools.div_ceil(POOLS_PER_ARENA);
             let slot = region::take(slots, slots * ARENA_SIZE)?;
             let new = has_mapped(slot.address(), slots);
+            self.top = new.end();
             if let Some(rest) = new.behind(pools) {
                 let rest = self.with_neighbours(rest);
                 self.insert(rest);
@@ -253,6 +265,7 @@ impl Extents {
         }
         // Not `store`, which would unmap it again.
         let mut new = has_mapped(free_end, slots);
+        self.top = new.end();
         if let Some(free) = free {
             self.remove(free);
             new = join(free, new);

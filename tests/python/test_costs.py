@@ -57,11 +57,11 @@ class Time(unittest.TestCase):
         self.within(lambda _: 0.3e-3, lambda: compare(command, 400, which=0))
 
     def test_start_of_python(self):
-        # The aim is 3 %, and it is not reached: 5 % was measured, most of it in
-        # about a hundred page faults more (docs/design.md, "What it costs").
-        # This keeps it from growing.
+        # The aim is 3 %, and 2.9 to 3.6 % was measured on a quiet machine, most
+        # of it in some seventy page faults more (docs/design.md, "What it
+        # costs"). The limit has room for a machine that is not.
         py = oxtest.fastest_interpreter()
-        self.within(lambda without: 0.08 * without,
+        self.within(lambda without: 0.06 * without,
                     lambda: compare([py.path, "-c", "pass"], 200, which=1))
 
 
