@@ -150,14 +150,13 @@ pub fn move_to_longer(address: usize, have: usize, want: usize) -> Option<usize>
     let mut extents = EXTENTS.lock();
     // The pages of the target would be lost, so it is not a dirty one.
     let target = extents.take_clean(want)?.address;
-    let moved = os::move_over(address, have * POOL_SIZE, target, want * POOL_SIZE);
-    let (hole, pools) = if moved { (address, have) } else { (target, want) };
-    if !moved {
-        // The kernel may have unmapped it before it refused.
-        os::unmap(target, want * POOL_SIZE);
+    if os::move_over(address, have * POOL_SIZE, target, want * POOL_SIZE) {
+        extents.fill_hole(address, have);
+        return Some(target);
     }
-    extents.fill_hole(hole, pools);
-    moved.then_some(target)
+    // The kernel may have unmapped it, or a part, before it refused.
+    extents.unmap_and_fill(target, want);
+    None
 }
 
 /// Gives back what was freed before `before` (ms; u64::MAX means all), at most
@@ -235,10 +234,10 @@ impl Extents {
         }
         if next.kind == Kind::Clean {
             // As one mapping the kernel can move it later.
-            let end = next.address + more * POOL_SIZE;
-            os::unmap(next.address, end - next.address);
-            if !os::resize_in_place(address, bytes, want * POOL_SIZE) {
-                self.fill_hole(next.address, more);
+            if !os::unmap(next.address, more * POOL_SIZE)
+                || !os::resize_in_place(address, bytes, want * POOL_SIZE)
+            {
+                self.unmap_and_fill(next.address, more);
                 return false;
             }
         }
@@ -273,6 +272,16 @@ impl Extents {
         let new = self.with_neighbours(new);
         self.insert(new);
         true
+    }
+
+    /// Makes a free extent of clean memory that may be unmapped in part.
+    fn unmap_and_fill(&mut self, address: usize, pools: usize) {
+        if os::unmap(address, pools * POOL_SIZE) {
+            self.fill_hole(address, pools);
+        } else {
+            // No room for one more mapping, so it is still there.
+            self.store(Extent { address, pools, kind: Kind::Clean, since: 0 });
+        }
     }
 
     /// Makes a free extent of what was unmapped inside slots of ours.
@@ -354,14 +363,23 @@ impl Extents {
                 };
             }
             left = left.saturating_sub(cleaned.bytes());
+            // Else the kernel keeps the rest of a huge page.
+            if cleaned.address % ARENA_SIZE != 0 {
+                os::split_huge_page(cleaned.address);
+            }
+            if cleaned.end() % ARENA_SIZE != 0 {
+                os::split_huge_page(cleaned.end() - os::page_size());
+            }
             match os::give_back_counted(cleaned.address, cleaned.bytes()) {
                 Some(resident) => {
                     bytes += resident;
                     self.store(Extent { kind: Kind::Clean, ..cleaned });
                 }
-                // Refused, the contents stay (locked memory).
+                // Refused (locked memory): whole slots can go all the same.
                 None => {
-                    self.store(Extent { since: clock::now(), ..cleaned });
+                    let edges =
+                        self.let_go_slots(Extent { since: clock::now(), ..cleaned }, os::unmap);
+                    edges.into_iter().flatten().for_each(|edge| self.store(edge));
                     break;
                 }
             }
@@ -385,11 +403,22 @@ impl Extents {
         }
         if dirty {
             DIRTY.fetch_add(extent.bytes(), Relaxed);
-            first.sparse_next.set(None);
-            first.sparse_previous.set(self.youngest);
-            match self.youngest.replace(first) {
-                Some(youngest) => youngest.sparse_next.set(Some(first)),
-                None => self.oldest = Some(first),
+            // What is left of the oldest one stays in front.
+            match self.oldest.filter(|oldest| extent.since <= oldest.extent().since) {
+                Some(oldest) => {
+                    oldest.sparse_previous.set(Some(first));
+                    first.sparse_next.set(Some(oldest));
+                    first.sparse_previous.set(None);
+                    self.oldest = Some(first);
+                }
+                None => {
+                    first.sparse_next.set(None);
+                    first.sparse_previous.set(self.youngest);
+                    match self.youngest.replace(first) {
+                        Some(youngest) => youngest.sparse_next.set(Some(first)),
+                        None => self.oldest = Some(first),
+                    }
+                }
             }
         }
     }
@@ -426,10 +455,12 @@ impl Extents {
     }
 }
 
-/// Two neighbours as one, which is as old as the longer of them.
+/// Two neighbours as one: as old as the dirty one, or as the longer.
 fn join(a: Extent, b: Extent) -> Extent {
     let kind = if a.kind == b.kind { a.kind } else { Kind::Dirty };
-    let since = if a.pools > b.pools { a.since } else { b.since };
+    // What is clean has no age.
+    let a_counts = if a.kind == b.kind { a.pools > b.pools } else { a.kind == Kind::Dirty };
+    let since = if a_counts { a.since } else { b.since };
     Extent { address: a.address.min(b.address), pools: a.pools + b.pools, kind, since }
 }
 

@@ -37,12 +37,17 @@ pub fn free(pool: PoolRef) {
 pub fn resize(pool: PoolRef, size: usize) -> Option<usize> {
     let (address, domain) = (pool.base(), pool.domain());
     let (have, want) = (pool.block_size() / POOL_SIZE, pools_for(size));
-    let target = if want <= have || extent::extend(address, have, want) {
-        address
-    } else {
-        extent::move_to_longer(address, have, want)?
-    };
+    // Closed first: once the pages have moved, others may take the address.
     close(pool);
+    let moved = if want <= have || extent::extend(address, have, want) {
+        Some(address)
+    } else {
+        extent::move_to_longer(address, have, want)
+    };
+    let Some(target) = moved else {
+        open(address, domain, have);
+        return None;
+    };
     open(target, domain, want);
     if want < have {
         extent::release(address + want * POOL_SIZE, have - want);

@@ -53,7 +53,7 @@ pub enum State {
     Full,
     /// One block over several pools.
     Span,
-    /// One block with a mapping of its own.
+    /// One block in an extent.
     Large,
 }
 
@@ -501,7 +501,7 @@ impl Owned {
         block == 0
     }
 
-    /// Makes free blocks of untouched ones, up to the end of a page; false when
+    /// Makes free blocks of untouched ones, a page or a few at a time; false when
     /// none is left.
     pub fn touch_more(self) -> bool {
         if self.untouched.load(Relaxed) >= self.untouched_end.load(Relaxed) {
@@ -511,7 +511,9 @@ impl Owned {
             }
             let (run, low, high) = self.lowest_purged_run(pages);
             self.set_purged(pages & !run);
-            REFILLED_PAGES.fetch_add(run.count_ones() as usize, Relaxed);
+            if low < high {
+                REFILLED_PAGES.fetch_add(run.count_ones() as usize, Relaxed);
+            }
             self.untouched.store(low as u16, Relaxed);
             self.untouched_end.store(high.max(low) as u16, Relaxed);
             return self.touch_more();

@@ -134,8 +134,10 @@ impl Lately {
     }
 
     fn gave_back(&mut self, now: u64, bytes: usize) {
-        self.at = now;
-        self.bytes += bytes;
+        if bytes > 0 {
+            self.at = now;
+            self.bytes += bytes;
+        }
     }
 }
 
@@ -179,7 +181,8 @@ const YOUNG: usize = 64;
 /// Makes room before one more arena is mapped.
 pub fn before_new_arena(heap: Option<&Heap>) {
     let reclaimable = reclaimable(heap) + extent::dirty_bytes();
-    if reclaimable <= arena::mapped_bytes() / 8 || reclaimable < 4 * ARENA_SIZE {
+    let mapped = arena::mapped_bytes() + extent::mapped_bytes();
+    if reclaimable <= mapped / 8 || reclaimable < 4 * ARENA_SIZE {
         return;
     }
     let mut left = ARENA_SIZE;
@@ -274,7 +277,7 @@ impl Heap {
             let live = pool.live();
             if live > pool.capacity() as i32 / 2 {
                 self.forget_sparse(pool); // No longer sparse.
-                if pool.floor() >= 0 {
+                if pool.state() == State::Used && pool.floor() >= 0 {
                     pool.set_floor(next_floor(pool));
                 }
                 continue;
@@ -340,6 +343,7 @@ impl Heap {
         let mut previous: Option<PoolRef> = None;
         while let Some(pool) = at {
             assert!(pool.sparse_live.get() >= 0 && pool.owner() == self.id());
+            assert!(pool.state() == State::Used);
             assert!(
                 pool.sparse_previous.get().map(core::ptr::from_ref)
                     == previous.map(core::ptr::from_ref)

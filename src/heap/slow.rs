@@ -173,7 +173,8 @@ pub(super) const FEW: i32 = 4;
 /// The next count that is worth a look while blocks of a pool are freed: where
 /// it becomes sparse, where it has few blocks left, where it is empty.
 pub(super) fn next_floor(pool: Owned) -> i32 {
-    let marks = [pool.capacity() as i32 / 2, FEW];
+    let half = pool.capacity() as i32 / 2;
+    let marks = [half, FEW.min(half)];
     let marks = marks.into_iter().filter(|_| os::page_size() < POOL_SIZE);
     marks.filter(|mark| *mark < pool.live()).max().unwrap_or(0)
 }
@@ -207,6 +208,7 @@ impl Heap {
                 corrupted(Corruption::FreeList); // A link was cut.
             }
             self.unlink(pool);
+            self.forget_sparse(pool);
             pool.set_full();
         }
     }
