@@ -57,7 +57,7 @@ class Time(unittest.TestCase):
         self.within(lambda _: 0.3e-3, lambda: compare(command, 400, which=0))
 
     def test_start_of_python(self):
-        # The aim is 3 %, and 2.9 to 3.6 % was measured on a quiet machine, most
+        # The aim is 3 %, and 2.9 to 3.9 % was measured on a quiet machine, most
         # of it in some seventy page faults more (docs/design.md, "What it
         # costs"). The limit has room for a machine that is not.
         py = oxtest.fastest_interpreter()
