@@ -134,7 +134,7 @@
 #define OX_POOL_SPAN 3
 
 /*
- One block of more than 1 MiB, mapped on its own.
+ One block of more than 1 MiB.
  */
 #define OX_POOL_LARGE 4
 
@@ -268,15 +268,15 @@ typedef struct OxStats {
     size_t large_blocks;
     size_t large_bytes;
     /*
-     Freed large blocks kept for reuse, in bytes.
+     Freed memory of large blocks kept for reuse, in bytes.
      */
     size_t large_cached_bytes;
     /*
-     Address space mapped for arenas, large blocks and the cache.
+     Address space mapped for arenas and large blocks, live and freed.
      */
     size_t mapped_bytes;
     /*
-     Of mapped_bytes, what the kernel holds in memory (mincore; cached large
+     Of mapped_bytes, what the kernel holds in memory (mincore; freed large
      blocks count in full).
      */
     size_t resident_bytes;

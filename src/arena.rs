@@ -21,8 +21,8 @@ use crate::region::{self, SLOT_USER_RECORD, Slot};
 use core::cell::Cell;
 use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering::Relaxed};
 
-/// An arena's record, in the record of its slot. Written under the lock; the
-/// statistics read single fields without it.
+/// An arena's record, in the record of its slot. Written under the lock, but for
+/// `huge`; the statistics read single fields without it.
 #[repr(C)]
 struct Arena {
     /// One bit for each pool that is vacant.

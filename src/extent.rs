@@ -8,9 +8,8 @@
 //!
 //! A free extent is *dirty* (its pages may be resident) or *clean* (it reads as
 //! zero). Dirty ones become clean after a delay, or when there are too many;
-//! whole slots of clean ones are unmapped at once.
-//! The records of its first and last pool say how long it is, so neighbours
-//! find each other in one step.
+//! whole slots of clean ones are unmapped at once. The records of its first and
+//! last pool say how long it is, so neighbours find each other in one step.
 
 use crate::arena::{Run, count_given_back, wants_huge_pages};
 use crate::clock;

@@ -129,11 +129,11 @@ pub struct OxStats {
     /// Blocks with a mapping of their own (more than 1 MiB), and their bytes.
     pub large_blocks: usize,
     pub large_bytes: usize,
-    /// Freed large blocks kept for reuse, in bytes.
+    /// Freed memory of large blocks kept for reuse, in bytes.
     pub large_cached_bytes: usize,
-    /// Address space mapped for arenas, large blocks and the cache.
+    /// Address space mapped for arenas and large blocks, live and freed.
     pub mapped_bytes: usize,
-    /// Of mapped_bytes, what the kernel holds in memory (mincore; cached large
+    /// Of mapped_bytes, what the kernel holds in memory (mincore; freed large
     /// blocks count in full).
     pub resident_bytes: usize,
     /// Memory for the library's own records (pool headers, heaps), in bytes.
@@ -171,7 +171,7 @@ pub const OX_POOL_FULL: u32 = 1;
 pub const OX_POOL_EMPTY: u32 = 2;
 /// One block of more than 32 KiB in pools side by side.
 pub const OX_POOL_SPAN: u32 = 3;
-/// One block of more than 1 MiB, mapped on its own.
+/// One block of more than 1 MiB.
 pub const OX_POOL_LARGE: u32 = 4;
 
 /// One pool, span or large block, as Ox_VisitPools shows it.

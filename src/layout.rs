@@ -18,7 +18,7 @@ pub const POOLS_PER_ARENA: usize = ARENA_SIZE / POOL_SIZE;
 pub const MAX_CLASS: usize = POOL_SIZE / 2;
 
 /// Requests above MAX_CLASS and up to here are spans: whole pools side by side
-/// in an arena. Above, a block is mapped on its own.
+/// in an arena. Above, a block is whole pools over as many slots as it takes.
 pub const MAX_SPAN: usize = 1 << 20;
 
 /// No block is larger, as CPython's own wrappers demand (PY_SSIZE_T_MAX).

@@ -29,9 +29,9 @@
 //! is *untouched* (never used since the system gave its page), *free* or
 //! *allocated*. A **domain** is one of CPython's three kinds of memory: RAW,
 //! MEM, OBJ. New here: a **span** is one block in a run of pools, a **large**
-//! block is one in an **extent**, a run of pools over several slots, a **heap** is a set of pools with one owner,
-//! a thread's **word** points to its heap, and a heap is **handed over** when
-//! its owner changes with the GIL.
+//! block is one in an **extent**, a run of pools over several slots, a **heap**
+//! is a set of pools with one owner, a thread's **word** points to its heap,
+//! and a heap is **handed over** when its owner changes with the GIL.
 //!
 //! # The life of a block
 //!

@@ -123,7 +123,8 @@ const _: () = assert!(core::mem::offset_of!(Pool, remote) == 64);
 pub type PoolRef = &'static Pool;
 
 // SAFETY: the Cells are touched only by the heap's owner (see Owned), or under
-// the region's and arenas' rules while the pool belongs to nobody.
+// the locks of the layers below while the pool belongs to nobody (`extent` is
+// always under the lock of the extents: neighbours look at it).
 unsafe impl Sync for Pool {}
 
 /// Bytes of pools, spans and large blocks that a domain holds, and the most it

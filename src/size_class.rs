@@ -2,9 +2,9 @@
 //!
 //! Steps of 16 bytes up to 512, as in pymalloc; then eight classes for each
 //! doubling up to 4 KiB; then what a pool divided by 15, 14 … 2 gives, so that
-//! no pool has a tail too small for a block. A request wastes at most 1/8 up
-//! to 8 KiB and 1/4 to 1/3 in the few classes above, mostly in pages that are
-//! then never touched.
+//! no pool has a tail too small for a block. A block of its own class wastes at
+//! most 1/8 up to 8 KiB and 1/4 to 1/3 in the few classes above, mostly in pages
+//! that are then never touched; a borrowed one (`lender`) up to a half.
 
 use crate::layout::{ALIGNMENT, MAX_CLASS, MIN_PAGE, POOL_SIZE};
 use core::sync::atomic::{AtomicU8, Ordering::Relaxed};

@@ -122,7 +122,8 @@ pub fn totals() -> OxStats {
     totals.arenas = arena::TOTALS.arenas.load(Relaxed);
     totals.arenas_peak = arena::TOTALS.arenas_peak.load(Relaxed);
     totals.large_cached_bytes = extent::dirty_bytes();
-    // What is cached was in use a moment ago: its pages are still there.
+    // At most: some of it may never have been resident. To ask the kernel would
+    // take a lock, and a signal handler may want the statistics.
     totals.resident_bytes += totals.large_cached_bytes;
     totals.mapped_bytes = arena::mapped_bytes() + extent::mapped_bytes();
     totals.metadata_bytes = region::record_bytes() + life::HEAP_BYTES.load(Relaxed);
