@@ -19,39 +19,43 @@ static void light_work(const Domain *d)
     }
 }
 
-static void fill(const Domain *d, int first, int last)
+static void fill(const Domain *d, int p, int first, int last)
 {
-    for (int p = 0; p < POOLS; p++) {
-        for (int i = first; i < last; i++) {
-            block[p][i] = take(d, SIZE);
-            memset(block[p][i], 1, SIZE);
-        }
+    for (int i = first; i < last; i++) {
+        block[p][i] = take(d, SIZE);
+        memset(block[p][i], 1, SIZE);
     }
 }
 
-static void drop(const Domain *d, int first, int last)
+static void drop(const Domain *d, int p, int first, int last)
 {
-    for (int p = 0; p < POOLS; p++) {
-        for (int i = first; i < last; i++) {
-            d->f.free(NULL, block[p][i]);
-        }
+    for (int i = first; i < last; i++) {
+        d->f.free(NULL, block[p][i]);
     }
 }
 
 int main(void)
 {
     EACH_OWN_DOMAIN(d) {
-        fill(d, 0, BLOCKS);
+        for (int p = 0; p < POOLS; p++) {
+            fill(d, p, 0, BLOCKS);
+        }
         size_t full = stats().resident_bytes;
-        drop(d, 0, 20); /* sparse */
-        fill(d, 0, 14); /* more than half, less than full */
+        for (int p = 0; p < POOLS; p++) {
+            drop(d, p, 0, 20); /* sparse */
+            fill(d, p, 0, 14); /* more than half, less than full */
+        }
         light_work(d);
-        drop(d, 0, 14);
-        drop(d, 20, BLOCKS - 1);
+        for (int p = 0; p < POOLS; p++) {
+            drop(d, p, 0, 14);
+            drop(d, p, 20, BLOCKS - 1);
+        }
         light_work(d);
         size_t left = stats().resident_bytes;
         CHECK(left < full / 4, "%s: %zu of %zu bytes are still there", d->name, left, full);
-        drop(d, BLOCKS - 1, BLOCKS);
+        for (int p = 0; p < POOLS; p++) {
+            drop(d, p, BLOCKS - 1, BLOCKS);
+        }
         Ox_Trim();
     }
     puts("pools that became sparse twice give back twice");
