@@ -11,7 +11,7 @@
 //! whole slots of clean ones are unmapped at once. The records of its first and
 //! last pool say how long it is, so neighbours find each other in one step.
 
-use crate::arena::{Run, count_given_back, wants_huge_pages};
+use crate::arena::{self, Run, count_given_back, wants_huge_pages};
 use crate::clock;
 use crate::layout::{ARENA_SIZE, POOL_SIZE, POOLS_PER_ARENA};
 use crate::os::{self, lock::ForkLock};
@@ -192,10 +192,7 @@ impl Extents {
 
     fn take(&mut self, pools: usize, kind: Kind) -> Option<Run> {
         let found = self.best(kind, pools)?;
-        self.remove(found);
-        if let Some(rest) = found.behind(pools) {
-            self.insert(rest);
-        }
+        self.remove_front(found, pools);
         Some(Run { address: found.address, zeroed: kind == Kind::Clean })
     }
 
@@ -211,8 +208,7 @@ impl Extents {
             }
             let slots = pools.div_ceil(POOLS_PER_ARENA);
             let slot = region::take(slots, slots * ARENA_SIZE)?;
-            let new = has_mapped(slot.address(), slots);
-            self.top = new.end();
+            let new = self.has_mapped(slot.address(), slots);
             if let Some(rest) = new.behind(pools) {
                 let rest = self.with_neighbours(rest);
                 self.insert(rest);
@@ -227,10 +223,7 @@ impl Extents {
         else {
             return false;
         };
-        self.remove(next);
-        if let Some(rest) = next.behind(more) {
-            self.insert(rest);
-        }
+        self.remove_front(next, more);
         if next.kind == Kind::Clean {
             // As one mapping the kernel can move it later.
             if !os::unmap(next.address, more * POOL_SIZE)
@@ -262,8 +255,7 @@ impl Extents {
             return false;
         }
         // Not `store`, which would unmap it again.
-        let mut new = has_mapped(free_end, slots);
-        self.top = new.end();
+        let mut new = self.has_mapped(free_end, slots);
         if let Some(free) = free {
             self.remove(free);
             new = join(free, new);
@@ -271,6 +263,15 @@ impl Extents {
         let new = self.with_neighbours(new);
         self.insert(new);
         true
+    }
+
+    /// Notes slots that were just mapped, and chooses the size of their pages.
+    fn has_mapped(&mut self, address: usize, slots: usize) -> Extent {
+        let bytes = slots * ARENA_SIZE;
+        let mapped = MAPPED.fetch_add(bytes, Relaxed) + bytes + arena::mapped_bytes();
+        os::huge_pages(address, bytes, wants_huge_pages(mapped));
+        self.top = address + bytes;
+        Extent { address, pools: bytes / POOL_SIZE, kind: Kind::Clean, since: 0 }
     }
 
     /// Makes a free extent of clean memory that may be unmapped in part.
@@ -352,14 +353,11 @@ impl Extents {
             self.remove(oldest);
             // Of a long one only the end: the start is used again first.
             let keep = oldest.pools - oldest.pools.min(left.div_ceil(POOL_SIZE));
-            let mut cleaned = oldest;
+            let Some(cleaned) = oldest.behind(keep) else {
+                break; // At least a pool is cleaned, so there is one.
+            };
             if keep > 0 {
                 self.insert(Extent { pools: keep, ..oldest });
-                cleaned = Extent {
-                    address: oldest.address + keep * POOL_SIZE,
-                    pools: oldest.pools - keep,
-                    ..oldest
-                };
             }
             left = left.saturating_sub(cleaned.bytes());
             // Else the kernel keeps the rest of a huge page.
@@ -385,6 +383,14 @@ impl Extents {
         }
         count_given_back(bytes);
         bytes
+    }
+
+    /// Takes the first `pools` pools of a free extent; the rest stays free.
+    fn remove_front(&mut self, extent: Extent, pools: usize) {
+        self.remove(extent);
+        if let Some(rest) = extent.behind(pools) {
+            self.insert(rest);
+        }
     }
 
     fn insert(&mut self, extent: Extent) {
@@ -461,14 +467,6 @@ fn join(a: Extent, b: Extent) -> Extent {
     let a_counts = if a.kind == b.kind { a.pools > b.pools } else { a.kind == Kind::Dirty };
     let since = if a_counts { a.since } else { b.since };
     Extent { address: a.address.min(b.address), pools: a.pools + b.pools, kind, since }
-}
-
-/// Counts slots that were just mapped, and chooses the size of their pages.
-fn has_mapped(address: usize, slots: usize) -> Extent {
-    let bytes = slots * ARENA_SIZE;
-    let mapped = MAPPED.fetch_add(bytes, Relaxed) + bytes + crate::arena::mapped_bytes();
-    os::huge_pages(address, bytes, wants_huge_pages(mapped));
-    Extent { address, pools: bytes / POOL_SIZE, kind: Kind::Clean, since: 0 }
 }
 
 /// Checks every list and record against each other; panics on what is wrong.

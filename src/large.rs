@@ -2,11 +2,10 @@
 //! tables (mremap), not bytes.
 
 use crate::extent;
-use crate::fatal::{Corruption, corrupted};
 use crate::layout::POOL_SIZE;
 use crate::options::{self, Option_};
-use crate::pool::{self, PoolRef, State, held};
-use crate::span::{Taken, pools_for};
+use crate::pool::{PoolRef, State};
+use crate::span::{self, Taken, pools_for};
 use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 /// Bytes of live large blocks.
@@ -56,21 +55,13 @@ pub fn resize(pool: PoolRef, size: usize) -> Option<usize> {
 }
 
 fn open(address: usize, domain: usize, pools: usize) {
-    let bytes = pools * POOL_SIZE;
-    LIVE.fetch_add(bytes, Relaxed);
-    held(domain).add(bytes);
-    if let Some(pool) = pool::of(address) {
-        pool.open_single(State::Large, address, domain, bytes);
-    }
+    LIVE.fetch_add(pools * POOL_SIZE, Relaxed);
+    span::become_block(State::Large, address, domain, pools);
 }
 
 /// Returns how many pools it had.
 fn close(pool: PoolRef) -> usize {
-    let bytes = pool.block_size();
-    if !pool.close(State::Large) {
-        corrupted(Corruption::VacantPool);
-    }
-    LIVE.fetch_sub(bytes, Relaxed);
-    held(pool.domain()).subtract(bytes);
-    bytes / POOL_SIZE
+    let pools = span::end_block(State::Large, pool);
+    LIVE.fetch_sub(pools * POOL_SIZE, Relaxed);
+    pools
 }

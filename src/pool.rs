@@ -343,7 +343,6 @@ impl Pool {
         self.previous.set(None);
         self.untouched.store(0, Relaxed);
         self.untouched_end.store(class.capacity() as u16, Relaxed);
-        self.purged.store(0, Relaxed);
         self.class.store(class);
         self.sparse_live.set(-1);
         self.remote_count.store(0, Relaxed);
@@ -358,7 +357,6 @@ impl Pool {
     pub fn open_single(&self, state: State, address: usize, domain: usize, size: usize) {
         self.start.store(address);
         self.area.store(size);
-        self.purged.store(0, Relaxed);
         self.domain.store(domain as u8, Relaxed);
         self.state.store(state as u8, Relaxed);
     }

@@ -19,12 +19,26 @@ pub struct Taken {
 /// Makes a run of pools the block of a span. `run` is as long as `pools_for`
 /// says.
 pub fn open(run: Run, domain: usize, size: usize) -> Taken {
-    let bytes = pools_for(size) * POOL_SIZE;
-    held(domain).add(bytes);
-    if let Some(pool) = pool::of(run.address) {
-        pool.open_single(State::Span, run.address, domain, bytes);
-    }
+    become_block(State::Span, run.address, domain, pools_for(size));
     Taken { address: run.address, zeroed: run.zeroed }
+}
+
+/// Makes pools side by side one block: a span or a large block.
+pub fn become_block(state: State, address: usize, domain: usize, pools: usize) {
+    held(domain).add(pools * POOL_SIZE);
+    if let Some(pool) = pool::of(address) {
+        pool.open_single(state, address, domain, pools * POOL_SIZE);
+    }
+}
+
+/// Ends such a block; returns how many pools it had.
+pub fn end_block(state: State, pool: PoolRef) -> usize {
+    let (bytes, domain) = (pool.block_size(), pool.domain());
+    if !pool.close(state) {
+        corrupted(Corruption::VacantPool);
+    }
+    held(domain).subtract(bytes);
+    bytes / POOL_SIZE
 }
 
 /// How many pools a block of `size` bytes takes.
@@ -34,13 +48,7 @@ pub fn pools_for(size: usize) -> usize {
 
 /// Frees the span that starts at `address`.
 pub fn free(pool: PoolRef, address: usize) {
-    let bytes = pool.block_size();
-    let domain = pool.domain();
-    if !pool.close(State::Span) {
-        corrupted(Corruption::VacantPool);
-    }
-    held(domain).subtract(bytes);
-    arena::release(address, bytes / POOL_SIZE);
+    arena::release(address, end_block(State::Span, pool));
 }
 
 /// Makes the span fit `size` bytes where it is, if that can be.

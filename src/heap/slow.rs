@@ -259,8 +259,7 @@ impl Heap {
             corrupted(Corruption::TooManyFrees);
         }
         if pool.state() == State::Full {
-            pool.set_used(0);
-            pool.set_floor(next_floor(pool));
+            pool.set_used(next_floor(pool));
             self.link(pool);
         }
         if pool.live() > pool.floor() {
