@@ -9,14 +9,17 @@
 //! Vacant memory is given back after a delay (`purge`); an arena that is wholly
 //! vacant then is unmapped.
 //!
-//! The lists are indexed by the longest run of vacant pools and the number of
-//! vacant pools, so "fullest arena with a run of n" is found in at most 32
-//! steps, whatever the number of arenas.
+//! The lists are indexed by the number of vacant pools and the longest run of
+//! them, so "fullest arena with a run of n" is found in at most 32 steps, for a
+//! single pool in one, whatever the number of arenas.
 
 use crate::clock;
 use crate::layout::{ARENA_SIZE, POOL_SIZE, POOLS_PER_ARENA};
 use crate::options::{self, Option_};
-use crate::os::{self, lock::ForkLock};
+use crate::os::{
+    self,
+    lock::{ForkLock, Guard},
+};
 use crate::region::{self, SLOT_USER_RECORD, Slot};
 use core::cell::Cell;
 use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering::Relaxed};
@@ -110,18 +113,20 @@ pub struct Run {
     pub zeroed: bool,
 }
 
-struct Arenas {
-    /// By longest run and number of vacant pools.
+pub struct Arenas {
+    /// By number of vacant pools and longest run.
     shapes: [[List; POOLS_PER_ARENA + 1]; POOLS_PER_ARENA + 1],
-    /// For each longest run, which numbers have arenas.
-    present: [u64; POOLS_PER_ARENA + 1],
+    /// For each number, which longest runs have arenas; and which numbers have.
+    runs: [u64; POOLS_PER_ARENA + 1],
+    counts: u64,
     /// Arenas with dirty pools, longest unchanged first.
     dirty: List,
 }
 
 static ARENAS: ForkLock<Arenas> = ForkLock::new(Arenas {
     shapes: [[List::EMPTY; POOLS_PER_ARENA + 1]; POOLS_PER_ARENA + 1],
-    present: [0; POOLS_PER_ARENA + 1],
+    runs: [0; POOLS_PER_ARENA + 1],
+    counts: 0,
     dirty: List::EMPTY,
 });
 
@@ -193,30 +198,13 @@ pub fn wants_huge_pages(mapped: usize) -> bool {
 
 /// Takes a run back; its pages are given back later.
 pub fn release(address: usize, pools: usize) {
-    let mut arenas = ARENAS.lock();
-    let (slot, bits) = place(address, pools);
-    let this = arena(slot);
-    debug_assert!(this.vacant.load(Relaxed) & bits == 0, "released twice");
-    arenas.leave(slot);
-    this.vacant.store(this.vacant.load(Relaxed) | bits, Relaxed);
-    arenas.enter(slot);
-    arenas.set_dirty(slot, this.dirty.load(Relaxed) | bits);
-    this.changed.set(clock::now());
+    lock().release(address, pools);
 }
 
-/// Takes the pools behind a run as well; false when they are not vacant.
-pub fn extend(address: usize, have: usize, want: usize) -> bool {
-    let first = address + have * POOL_SIZE;
-    if Slot::of(address) != Slot::of(address + want * POOL_SIZE - 1) {
-        return false;
-    }
-    let mut arenas = ARENAS.lock();
-    let (slot, bits) = place(first, want - have);
-    if arena(slot).vacant.load(Relaxed) & bits != bits {
-        return false;
-    }
-    arenas.take_bits(slot, bits);
-    true
+/// What is not vacant stays what it is while this is held.
+#[inline]
+pub fn lock() -> Guard<'static, Arenas> {
+    ARENAS.lock()
 }
 
 /// Before pages of an arena go back while others stay, `page` the first: has it
@@ -310,21 +298,34 @@ fn starts(mut bits: u32, n: usize) -> u32 {
     bits
 }
 
-fn longest_run(mut bits: u32) -> usize {
-    let mut n = 0;
-    while bits != 0 {
-        bits &= bits >> 1;
-        n += 1;
+fn longest_run(bits: u32) -> usize {
+    // Where runs of 1, 2, 4, 8, 16, 32 start; the length is found bit by bit.
+    let mut runs = [bits; 6];
+    for i in 1..6 {
+        runs[i] = runs[i - 1] & (runs[i - 1] >> (1 << (i - 1)));
     }
-    n
+    let (mut starts, mut length) = (u32::MAX, 0);
+    for i in (0..6).rev() {
+        let longer = starts & (runs[i] as u64 >> length) as u32;
+        if longer != 0 {
+            (starts, length) = (longer, length + (1 << i));
+        }
+    }
+    length as usize
 }
 
 impl Arenas {
     fn fullest_with(&self, pools: usize) -> Option<Slot> {
-        let run = (pools..=POOLS_PER_ARENA)
-            .filter(|run| self.present[*run] != 0)
-            .min_by_key(|run| self.present[*run].trailing_zeros())?;
-        self.shapes[run][self.present[run].trailing_zeros() as usize].first()
+        let mut counts = self.counts >> pools << pools;
+        while counts != 0 {
+            let count = counts.trailing_zeros() as usize;
+            let runs = self.runs[count] >> pools << pools;
+            if runs != 0 {
+                return self.shapes[count][runs.trailing_zeros() as usize].first();
+            }
+            counts &= counts - 1;
+        }
+        None
     }
 
     fn take_from(&mut self, slot: Slot, pools: usize) -> Run {
@@ -354,21 +355,25 @@ impl Arenas {
 
     fn shape(slot: Slot) -> (usize, usize) {
         let vacant = arena(slot).vacant.load(Relaxed);
-        (longest_run(vacant), vacant.count_ones() as usize)
+        (vacant.count_ones() as usize, longest_run(vacant))
     }
 
     fn enter(&mut self, slot: Slot) {
-        let (run, count) = Self::shape(slot);
-        self.shapes[run][count].push_back(slot, |a| &a.shape);
-        self.present[run] |= 1 << count;
+        let (count, run) = Self::shape(slot);
+        self.shapes[count][run].push_back(slot, |a| &a.shape);
+        self.runs[count] |= 1 << run;
+        self.counts |= 1 << count;
     }
 
     fn leave(&mut self, slot: Slot) {
-        let (run, count) = Self::shape(slot);
-        let list = &mut self.shapes[run][count];
+        let (count, run) = Self::shape(slot);
+        let list = &mut self.shapes[count][run];
         list.remove(slot, |a| &a.shape);
         if list.first == 0 {
-            self.present[run] &= !(1 << count);
+            self.runs[count] &= !(1 << run);
+            if self.runs[count] == 0 {
+                self.counts &= !(1 << count);
+            }
         }
     }
 
@@ -387,6 +392,32 @@ impl Arenas {
         if dirty != 0 && (grown || before == 0) {
             self.dirty.push_back(slot, |a| &a.age);
         }
+    }
+
+    /// Takes a run back; its pages are given back later.
+    pub fn release(&mut self, address: usize, pools: usize) {
+        let (slot, bits) = place(address, pools);
+        let this = arena(slot);
+        debug_assert!(this.vacant.load(Relaxed) & bits == 0, "released twice");
+        self.leave(slot);
+        this.vacant.store(this.vacant.load(Relaxed) | bits, Relaxed);
+        self.enter(slot);
+        self.set_dirty(slot, this.dirty.load(Relaxed) | bits);
+        this.changed.set(clock::now());
+    }
+
+    /// Takes the pools behind a run as well; false when they are not vacant.
+    pub fn extend(&mut self, address: usize, have: usize, want: usize) -> bool {
+        let first = address + have * POOL_SIZE;
+        if Slot::of(address) != Slot::of(address + want * POOL_SIZE - 1) {
+            return false;
+        }
+        let (slot, bits) = place(first, want - have);
+        if arena(slot).vacant.load(Relaxed) & bits != bits {
+            return false;
+        }
+        self.take_bits(slot, bits);
+        true
     }
 
     fn unmap(&mut self, slot: Slot) -> bool {
@@ -428,16 +459,17 @@ impl Arenas {
 pub fn verify() {
     let arenas = ARENAS.lock();
     let (mut seen, mut dirty_pools) = (0, 0);
-    for run in 0..=POOLS_PER_ARENA {
-        for count in 0..=POOLS_PER_ARENA {
-            let list = arenas.shapes[run][count];
-            assert_eq!(arenas.present[run] >> count & 1 == 1, list.first != 0);
+    for count in 0..=POOLS_PER_ARENA {
+        assert_eq!(arenas.counts >> count & 1 == 1, arenas.runs[count] != 0);
+        for run in 0..=POOLS_PER_ARENA {
+            let list = arenas.shapes[count][run];
+            assert_eq!(arenas.runs[count] >> run & 1 == 1, list.first != 0);
             let mut at = list.first;
             while at != 0 {
                 let slot = Slot::from_index(at - 1);
                 let this = arena(slot);
                 assert!(this.state.load(Relaxed) == MAPPED);
-                assert_eq!(Arenas::shape(slot), (run, count));
+                assert_eq!(Arenas::shape(slot), (count, run));
                 assert_eq!(this.dirty.load(Relaxed) & !this.vacant.load(Relaxed), 0);
                 dirty_pools += this.dirty.load(Relaxed).count_ones() as usize;
                 seen += 1;
@@ -478,6 +510,11 @@ mod tests {
         assert_eq!(longest_run(0), 0);
         assert_eq!(longest_run(u32::MAX), 32);
         assert_eq!(longest_run(0b1101110), 3);
+        for n in 1..31 {
+            let run = run_of(n);
+            assert_eq!(longest_run(run << (32 - n) | 1), n);
+            assert_eq!(longest_run(run), n);
+        }
         assert_eq!(starts(0b1101110, 3), 0b10);
         assert_eq!(starts(0b1101110, 2), 0b100110);
         assert_eq!(starts(u32::MAX, 32), 1);

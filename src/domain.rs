@@ -167,7 +167,7 @@ pub unsafe fn realloc<W: Word, D: Domain>(block: *mut c_void, size: usize) -> *m
     if size > MAX_REQUEST {
         return out_of_memory();
     }
-    if let Some(resized) = resize_in_place(pool, address, size) {
+    if let Some(resized) = resize_in_place::<W>(pool, address, size) {
         return resized as *mut c_void;
     }
     let old = pool.block_size();
@@ -209,11 +209,11 @@ unsafe fn move_to<W: Word, D: Domain>(
 
 /// The block's address when it need not be copied to hold `size` bytes. Where
 /// it would be used to less than 3/4 it should be: pymalloc's rule.
-fn resize_in_place(pool: PoolRef, address: usize, size: usize) -> Option<usize> {
+fn resize_in_place<W: Word>(pool: PoolRef, address: usize, size: usize) -> Option<usize> {
     let old = pool.block_size();
     match pool.state() {
         State::Span if size > MAX_CLASS => span::resize_in_place(pool, size).then_some(address),
-        State::Large if size > MAX_SPAN => large::resize(pool, size),
+        State::Large if size > MAX_SPAN => large::resize(pool, size, slow::make_room::<W>),
         State::Span | State::Large => None,
         _ => {
             let same_class = SizeClass::of(size) == Some(pool.class());

@@ -135,12 +135,18 @@ pub fn release(address: usize, pools: usize) {
     EXTENTS.lock().store(Extent { address, pools, kind: Kind::Dirty, since });
 }
 
-/// Takes the pools behind a run as well; false when others use them.
-pub fn extend(address: usize, have: usize, want: usize) -> bool {
+/// Takes the pools behind a run as well when they are free and resident.
+pub fn extend_by_dirty(address: usize, have: usize, want: usize) -> bool {
+    EXTENTS.lock().extend(address, have, want, Kind::Dirty)
+}
+
+/// Takes the pools behind a run as well, mapping them if need be; false when
+/// others use them.
+pub fn extend_by_clean(address: usize, have: usize, want: usize) -> bool {
     let mut extents = EXTENTS.lock();
-    extents.extend(address, have, want) || {
+    extents.extend(address, have, want, Kind::Clean) || {
         let end = address + have * POOL_SIZE;
-        extents.map_behind(end, want - have) && extents.extend(address, have, want)
+        extents.map_behind(end, want - have) && extents.extend(address, have, want, Kind::Clean)
     }
 }
 
@@ -217,10 +223,10 @@ impl Extents {
         })
     }
 
-    fn extend(&mut self, address: usize, have: usize, want: usize) -> bool {
+    fn extend(&mut self, address: usize, have: usize, want: usize, kind: Kind) -> bool {
         let (bytes, more) = (have * POOL_SIZE, want - have);
-        let Some(next) = Extent::starting_at(address + bytes).filter(|next| next.pools >= more)
-        else {
+        let next = Extent::starting_at(address + bytes);
+        let Some(next) = next.filter(|next| next.kind == kind && next.pools >= more) else {
             return false;
         };
         self.remove_front(next, more);

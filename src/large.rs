@@ -32,16 +32,19 @@ pub fn free(pool: PoolRef) {
 }
 
 /// Makes the block fit `size` bytes, where it is or by moving its pages.
-/// Returns where it is then; None when it stays as it was.
-pub fn resize(pool: PoolRef, size: usize) -> Option<usize> {
+/// Returns where it is then; None when it stays as it was. `will_be_resident`
+/// is told how many bytes it will take that were not.
+pub fn resize(pool: PoolRef, size: usize, will_be_resident: impl Fn(usize)) -> Option<usize> {
     let (address, domain) = (pool.base(), pool.domain());
-    let (have, want) = (pool.block_size() / POOL_SIZE, pools_for(size));
+    let (have, want) = (pool.pools(), pools_for(size));
     // Closed first: once the pages have moved, others may take the address.
     close(pool);
-    let moved = if want <= have || extent::extend(address, have, want) {
+    let moved = if want <= have || extent::extend_by_dirty(address, have, want) {
         Some(address)
     } else {
-        extent::move_to_longer(address, have, want)
+        let stays = extent::extend_by_clean(address, have, want).then_some(address);
+        let moved = stays.or_else(|| extent::move_to_longer(address, have, want));
+        moved.inspect(|_| will_be_resident((want - have) * POOL_SIZE))
     };
     let Some(target) = moved else {
         open(address, domain, have);
@@ -56,7 +59,7 @@ pub fn resize(pool: PoolRef, size: usize) -> Option<usize> {
 
 fn open(address: usize, domain: usize, pools: usize) {
     LIVE.fetch_add(pools * POOL_SIZE, Relaxed);
-    span::become_block(State::Large, address, domain, pools);
+    span::become_block(State::Large, address, domain, pools * POOL_SIZE);
 }
 
 /// Returns how many pools it had.

@@ -27,7 +27,7 @@
 
 pub mod remote;
 
-use crate::arena;
+use crate::arena::{self, count_given_back};
 use crate::fatal::{Corruption, corrupted};
 use crate::layout::{ALIGNMENT, DOMAINS, MAX_PAGES_PER_POOL, MIN_PAGE, POOL_SIZE};
 use crate::os;
@@ -36,7 +36,10 @@ use crate::region::{self, RECORD};
 use crate::size_class::{AtomicSizeClass, SizeClass};
 use core::cell::Cell;
 use core::ops::Deref;
-use core::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicUsize, Ordering::Relaxed};
+use core::sync::atomic::{
+    AtomicU8, AtomicU16, AtomicU32, AtomicUsize, Ordering::Acquire, Ordering::Relaxed,
+    Ordering::Release,
+};
 
 /// A heap, to those who only compare: 0 is nobody.
 pub type HeapId = usize;
@@ -177,6 +180,25 @@ pub fn purged_bytes() -> usize {
     PURGED_PAGES.load(Relaxed) * os::page_size()
 }
 
+/// Gives back some pages, as bits, of the pool at `base`; returns the bytes that
+/// had been in memory.
+pub fn give_back_pages(base: usize, pages: u16) -> usize {
+    let page = os::page_size();
+    let (mut bytes, mut left) = (0, pages);
+    while left != 0 {
+        let start = left.trailing_zeros() as usize;
+        let length = (left >> start).trailing_ones() as usize;
+        let address = base + start * page;
+        arena::part(address);
+        // Should the kernel refuse, the contents stay: harmless, as nobody takes
+        // them for zeroed.
+        bytes += os::give_back_counted(address, length * page).unwrap_or(0);
+        left &= !((u16::MAX >> (MAX_PAGES_PER_POOL - length)) << start);
+    }
+    count_given_back(bytes);
+    bytes
+}
+
 /// What a free did.
 pub enum Pushed {
     Done,
@@ -246,7 +268,8 @@ impl Pool {
     }
 
     pub fn state(&self) -> State {
-        match self.state.load(Relaxed) {
+        // Whoever sees a new state sees what it says about.
+        match self.state.load(Acquire) {
             0 => State::Vacant,
             1 => State::Used,
             2 => State::Full,
@@ -269,6 +292,15 @@ impl Pool {
             State::Vacant => 0,
             State::Used | State::Full => self.class().capacity(),
             State::Span | State::Large => 1,
+        }
+    }
+
+    /// How many pools it describes.
+    pub fn pools(&self) -> usize {
+        match self.state() {
+            State::Vacant => 0,
+            State::Used | State::Full => 1,
+            State::Span | State::Large => self.area.load().div_ceil(POOL_SIZE),
         }
     }
 
@@ -358,10 +390,15 @@ impl Pool {
         self.start.store(address);
         self.area.store(size);
         self.domain.store(domain as u8, Relaxed);
-        self.state.store(state as u8, Relaxed);
+        self.state.store(state as u8, Release);
     }
 
-    fn set_purged(&self, pages: u16) {
+    /// Pages given back: of the pool, or of a span's last one.
+    pub fn purged(&self) -> u16 {
+        self.purged.load(Relaxed)
+    }
+
+    pub fn set_purged(&self, pages: u16) {
         let before = self.purged.swap(pages, Relaxed);
         if before != pages {
             let grown = (pages.count_ones() as usize).wrapping_sub(before.count_ones() as usize);
@@ -369,7 +406,7 @@ impl Pool {
         }
     }
 
-    /// Changes the usable bytes of a span or large block.
+    /// Changes the usable bytes of a span.
     pub fn set_size(&self, size: usize) {
         self.area.store(size);
     }
@@ -615,18 +652,7 @@ impl Owned {
         if fresh == 0 {
             return 0;
         }
-        let mut bytes = 0;
-        let mut left = fresh;
-        while left != 0 {
-            let start = left.trailing_zeros() as usize;
-            let length = (left >> start).trailing_ones() as usize;
-            // Should the kernel refuse, the contents stay: harmless, as nobody
-            // takes these blocks for zeroed.
-            let address = self.base() + start * page;
-            arena::part(address);
-            bytes += os::give_back_counted(address, length * page).unwrap_or(0);
-            left &= !((u16::MAX >> (MAX_PAGES_PER_POOL - length)) << start);
-        }
+        let bytes = give_back_pages(self.base(), fresh);
         self.set_purged(idle);
         // What is left of the free list, in order of address; the untouched
         // rest joins it, or the idle pages.

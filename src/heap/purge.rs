@@ -11,8 +11,9 @@
 //!   is looked at when it has not changed for two epochs, and again only after
 //!   a quarter of its blocks has gone.
 //!
-//! Under pressure, before one more arena is mapped, as much is given back as
-//! will be mapped, when more than an eighth could be.
+//! When the process grows, by one more arena or large block, it gives back as
+//! much (`make_room`): when there is more than a 32nd, and not faster than it
+//! can afford.
 //!
 //! A program that drops most of what it has and then sleeps passes by for the
 //! last time while it frees. So the freeing itself gives back at once when much
@@ -25,8 +26,8 @@ use crate::layout::{ARENA_SIZE, POOL_SIZE};
 use crate::options::{self, Option_};
 use crate::os::{self, lock::ForkLock};
 use crate::pool::{self, Owned, PoolRef, State};
-use crate::{arena, clock, extent};
-use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use crate::{arena, clock, extent, span};
+use core::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
 
 /// Milliseconds of an epoch, in which sparse pools are aged.
 const EPOCH: u64 = 250;
@@ -178,15 +179,31 @@ const MOST_SAVED: u64 = 100_000;
 /// Pools among the sparse ones that are too young to be looked at.
 const YOUNG: usize = 64;
 
-/// Makes room before one more arena is mapped.
-pub fn before_new_arena(heap: Option<&Heap>) {
-    let reclaimable = reclaimable(heap) + extent::dirty_bytes();
+/// What `make_room` may give back each millisecond, and at most at once (bytes).
+/// To take so much anew costs a program that does nothing else a 32nd of its
+/// time.
+const ROOM: usize = 64 << 10;
+const MOST_ROOM: usize = 64 << 20;
+
+/// When `bytes` were taken that will be resident once they are used: gives back
+/// as many that nobody uses.
+pub fn make_room(heap: Option<&Heap>, bytes: usize) {
+    static ALLOWED: AtomicUsize = AtomicUsize::new(MOST_ROOM);
+    static AT: AtomicU64 = AtomicU64::new(0);
+    let reclaimable = reclaimable(heap) + extent::dirty_bytes() + span::tail_bytes();
     let mapped = arena::mapped_bytes() + extent::mapped_bytes();
-    if reclaimable <= mapped / 8 || reclaimable < 4 * ARENA_SIZE {
+    if reclaimable <= (mapped / 32).max(ARENA_SIZE) {
         return;
     }
-    let mut left = ARENA_SIZE;
+    let now = os::now_ms();
+    let since = now.saturating_sub(AT.swap(now, Relaxed)) as usize;
+    let allowed = ALLOWED.load(Relaxed).saturating_add(since.saturating_mul(ROOM)).min(MOST_ROOM);
+    let most = bytes.min(allowed);
+    let mut left = most;
     left = left.saturating_sub(arena::purge(u64::MAX, left));
+    if left > 0 {
+        left = left.saturating_sub(span::purge_tails(left));
+    }
     if let Some(heap) = heap.filter(|_| left > 0) {
         while left > 0
             && let Some(pool) = heap.oldest_sparse(None)
@@ -195,8 +212,9 @@ pub fn before_new_arena(heap: Option<&Heap>) {
         }
     }
     if left > 0 {
-        extent::purge(u64::MAX, left);
+        left = left.saturating_sub(extent::purge(u64::MAX, left));
     }
+    ALLOWED.store(allowed - (most - left), Relaxed);
 }
 
 /// Gives back what nobody uses, wholly vacant arenas above all, because the
@@ -222,7 +240,9 @@ pub fn everything(heap: &Heap) -> usize {
 /// Gives back what no heap holds: vacant pools, arenas, cached large blocks.
 /// Returns the bytes.
 pub fn below_heaps() -> usize {
-    extent::purge(u64::MAX, usize::MAX) + arena::purge(u64::MAX, usize::MAX)
+    extent::purge(u64::MAX, usize::MAX)
+        + arena::purge(u64::MAX, usize::MAX)
+        + span::purge_tails(usize::MAX)
 }
 
 impl Heap {
@@ -330,7 +350,6 @@ impl Heap {
     fn purge_pool(&self, pool: Owned) -> usize {
         self.forget_sparse(pool);
         let bytes = pool.purge_pages();
-        arena::count_given_back(bytes);
         if pool.state() == State::Used && pool.floor() >= 0 {
             pool.set_floor(pool.live() * 3 / 4);
         }

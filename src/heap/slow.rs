@@ -5,7 +5,7 @@ use super::fast::Domain;
 use super::life::{self, Owner};
 use super::{Heap, Word, purge};
 use crate::fatal::{Corruption, corrupted};
-use crate::layout::{MAX_SPAN, POOL_SIZE};
+use crate::layout::{ARENA_SIZE, MAX_SPAN, POOL_SIZE};
 use crate::pool::{self, Owned, Pool, PoolRef, Pushed, State, held};
 use crate::size_class::SizeClass;
 use crate::span::Taken;
@@ -38,6 +38,11 @@ pub fn malloc_beyond_classes<W: Word>(domain: usize, size: usize) -> *mut c_void
     }
 }
 
+/// As `purge::make_room`, for a large block that grew.
+pub fn make_room<W: Word>(bytes: usize) {
+    purge::make_room(W::heap().if_real(), bytes);
+}
+
 /// NULL, with errno as malloc sets it.
 pub fn out_of_memory() -> *mut c_void {
     os::set_out_of_memory();
@@ -58,14 +63,19 @@ pub fn take_beyond_classes<W: Word>(domain: usize, size: usize) -> Option<Taken>
     if !region::could_hold(size) {
         return None; // Nothing that we could give back makes room for it.
     }
-    or_after_giving_back(heap, || large::allocate(domain, size))
+    let taken = or_after_giving_back(heap, || large::allocate(domain, size))?;
+    if taken.zeroed {
+        purge::make_room(heap, size);
+    }
+    Some(taken)
 }
 
 /// Pools side by side: from a mapped arena, or from one more.
 fn take_pools(heap: Option<&Heap>, pools: usize) -> Option<arena::Run> {
     arena::take(pools).or_else(|| {
-        purge::before_new_arena(heap);
-        or_after_giving_back(heap, || arena::take_from_new(pools))
+        let run = or_after_giving_back(heap, || arena::take_from_new(pools))?;
+        purge::make_room(heap, ARENA_SIZE);
+        Some(run)
     })
 }
 
