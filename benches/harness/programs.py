@@ -5,6 +5,8 @@ from . import give_up, ratios, report, results, runner, say, sides, workloads
 def measure(py, options):
     """Runs what the options select; -> the measurement."""
     chosen = sides.chosen(py, options.rivals)
+    if options.rivals:
+        chosen.append(sides.floor())
     measurement = results.describe(
         "workloads", py, runs=options.runs,
         sides={side.name: side.what for side in chosen}, workloads={})

@@ -7,7 +7,7 @@ import collections
 import os
 import subprocess
 
-from . import INSIDE, say
+from . import INSIDE, compiler, say
 import oxtest
 
 LIBC = "libc.so.6"
@@ -62,6 +62,13 @@ RIVALS = [
     Side("py-mimalloc", "PYTHONMALLOC=mimalloc", {"PYTHONMALLOC": "mimalloc"}, "mimalloc", LIBC,
          "needs CPython 3.13, configured with mimalloc"),
 ]
+
+
+def floor():
+    """No rival, but a measure: the least that an allocator costs (benches/floor.c)."""
+    library = compiler.compiled("floor.c", "floor.so", "-shared", "-fPIC")
+    what = "one free list for each size class, which never gives anything back"
+    return Side("floor", what, {"LD_PRELOAD": library}, "floor.so", LIBC, None)
 
 
 def chosen(py, rivals):

@@ -29,11 +29,20 @@ def objects_allocator():
     name = ctypes.pythonapi._PyMem_GetCurrentAllocatorName
     name.restype = ctypes.c_char_p
     known = name()
+    if known:
+        return known.decode()
     if "liboxmalloc" not in mappings():
-        return known.decode() if known else "unknown"
+        return objects_library()
     import oxtest  # imported on this side only, so the others need no library
     oxtest.assert_active()
     return "oxmalloc"
+
+
+def objects_library():
+    """Where the functions are that CPython does not know."""
+    table = (ctypes.c_void_p * 5)()  # PyMemAllocatorEx: a context, then malloc
+    ctypes.pythonapi.PyMem_GetAllocator(2, table)
+    return library_at(table[1])
 
 
 def malloc_library():
@@ -41,7 +50,10 @@ def malloc_library():
     finds both in one library; but the address of malloc itself may be that of
     a jump in the executable."""
     function = ctypes.CDLL(None).malloc_usable_size
-    address = ctypes.cast(function, ctypes.c_void_p).value
+    return library_at(ctypes.cast(function, ctypes.c_void_p).value)
+
+
+def library_at(address):
     for first, last, path in re.findall(r"(?m)^(\w+)-(\w+) .* (/.*)$", mappings()):
         if int(first, 16) <= address < int(last, 16):
             return os.path.basename(path)
