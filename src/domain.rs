@@ -7,7 +7,6 @@ use crate::heap::{Word, life, slow};
 use crate::layout::{self, MAX_CLASS, MAX_REQUEST, MAX_SPAN};
 use crate::os::KeepErrno;
 use crate::pool::{self, PoolRef, State};
-use crate::size_class::SizeClass;
 use crate::{find, large, span};
 use core::ffi::c_void;
 use core::ptr;
@@ -155,7 +154,19 @@ fn calloc_beyond_classes<W: Word, D: Domain>(bytes: usize) -> *mut c_void {
 ///
 /// # Safety
 /// `block` is NULL or a live block of this domain.
+#[inline(always)]
 pub unsafe fn realloc<W: Word, D: Domain>(block: *mut c_void, size: usize) -> *mut c_void {
+    if fast::fits::<W>(block as usize, size) {
+        return block;
+    }
+    // SAFETY: the caller's promise.
+    unsafe { realloc_slowly::<W, D>(block, size) }
+}
+
+/// # Safety
+/// As `realloc`.
+#[inline(never)]
+unsafe fn realloc_slowly<W: Word, D: Domain>(block: *mut c_void, size: usize) -> *mut c_void {
     if block.is_null() {
         return malloc::<W, D>(size);
     }
@@ -207,18 +218,13 @@ unsafe fn move_to<W: Word, D: Domain>(
     new
 }
 
-/// The block's address when it need not be copied to hold `size` bytes. Where
-/// it would be used to less than 3/4 it should be: pymalloc's rule.
+/// The block's address when it need not be copied to hold `size` bytes.
 fn resize_in_place<W: Word>(pool: PoolRef, address: usize, size: usize) -> Option<usize> {
-    let old = pool.block_size();
     match pool.state() {
         State::Span if size > MAX_CLASS => span::resize_in_place(pool, size).then_some(address),
         State::Large if size > MAX_SPAN => large::resize(pool, size, slow::make_room::<W>),
         State::Span | State::Large => None,
-        _ => {
-            let same_class = SizeClass::of(size) == Some(pool.class());
-            (same_class || size <= old && size > old - old / 4).then_some(address)
-        }
+        _ => pool.class_fits(size).then_some(address),
     }
 }
 

@@ -353,10 +353,23 @@ impl Pool {
         match self.state() {
             State::Vacant => false,
             State::Span | State::Large => offset == 0,
-            State::Used | State::Full => {
-                offset < self.area.load() && self.class().block_at(offset).is_some()
-            }
+            State::Used | State::Full => self.has_block(address),
         }
+    }
+
+    /// As `is_block`, when it is a pool of many blocks.
+    #[inline]
+    pub fn has_block(&self, address: usize) -> bool {
+        let offset = address.wrapping_sub(self.start.load());
+        offset < self.area.load() && self.class().block_at(offset).is_some()
+    }
+
+    /// Whether its blocks, one of them resized, serve `size` bytes: as long as
+    /// they should be, or used to 3/4 at least.
+    #[inline]
+    pub fn class_fits(&self, size: usize) -> bool {
+        let (class, block) = (self.class(), self.class().block_size());
+        size <= block && (size > block - block / 4 || SizeClass::of(size) == Some(class))
     }
 
     /// Ends the process when `address` is no block of this pool.

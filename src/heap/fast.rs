@@ -1,8 +1,9 @@
-//! The hot path. Everything that malloc and free do in the usual case is on
-//! this page; what is unusual is a tail call into `slow`.
+//! The hot path. Everything that malloc, free and a realloc in place do in the
+//! usual case is on this page; what is unusual is a tail call into `slow`.
 //!
 //! malloc: size -> class (one load) -> my bin's pool -> its first free block.
 //! free: address -> pool header (arithmetic) -> mine? -> in front of its list.
+//! realloc: address -> pool header -> does its class fit the new size?
 
 use super::{Word, slow};
 use crate::pool::{self, Owned, Pushed};
@@ -65,4 +66,13 @@ pub unsafe fn free<W: Word, D: Domain>(address: usize) {
         Pushed::AtFloor => slow::at_floor(heap, address, pool),
         Pushed::DoubleFree => slow::double_free(),
     }
+}
+
+/// Whether a block of a pool of this thread's heap serves `size` bytes as well.
+/// Where it would be used to less than 3/4 it should not: pymalloc's rule.
+#[inline(always)]
+pub fn fits<W: Word>(address: usize, size: usize) -> bool {
+    pool::of_block(address).is_some_and(|pool| {
+        pool.owner() == W::heap().id() && pool.class_fits(size) && pool.has_block(address)
+    })
 }
