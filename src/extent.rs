@@ -15,6 +15,7 @@ use crate::arena::{self, Run, count_given_back, wants_huge_pages};
 use crate::clock;
 use crate::layout::{ARENA_SIZE, POOL_SIZE, POOLS_PER_ARENA};
 use crate::os::{self, lock::ForkLock};
+use crate::pool::list::{AGE, BIN, List};
 use crate::pool::{self, FreeExtent, PoolRef};
 use crate::region::{self, Slot};
 use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -105,22 +106,20 @@ fn bin_of(pools: usize) -> usize {
 
 struct Extents {
     /// By kind and length.
-    bins: [[Option<PoolRef>; BINS]; 2],
+    bins: [[List<BIN>; BINS]; 2],
     /// Which bins have something.
     present: [u128; 2],
     /// Where the slots end that were mapped last.
     top: usize,
     /// Dirty ones, in the order in which they became so.
-    oldest: Option<PoolRef>,
-    youngest: Option<PoolRef>,
+    dirty: List<AGE>,
 }
 
 static EXTENTS: ForkLock<Extents> = ForkLock::new(Extents {
-    bins: [[None; BINS]; 2],
+    bins: [const { [const { List::new() }; BINS] }; 2],
     present: [0; 2],
     top: 0,
-    oldest: None,
-    youngest: None,
+    dirty: List::new(),
 });
 
 /// Takes `pools` pools side by side; what was used lately first.
@@ -186,8 +185,9 @@ impl Extents {
         let mut bins = self.present[kind as usize] >> bin_of(pools) << bin_of(pools);
         while bins != 0 {
             let bin = bins.trailing_zeros() as usize;
-            let all = core::iter::successors(self.bins[kind as usize][bin], |r| r.next.get());
-            let fitting = all.filter(|first| first.extent().pools as usize >= pools);
+            let fitting = self.bins[kind as usize][bin]
+                .iter()
+                .filter(|first| first.extent().pools as usize >= pools);
             if let Some(first) = fitting.min_by_key(|first| first.extent().pools) {
                 return Extent::starting_with(first);
             }
@@ -353,7 +353,7 @@ impl Extents {
     fn clean(&mut self, before: u64, most: usize) -> usize {
         let (mut bytes, mut left) = (0, most);
         while left > 0
-            && let Some(oldest) = self.oldest.and_then(Extent::starting_with)
+            && let Some(oldest) = self.dirty.first().and_then(Extent::starting_with)
             && oldest.since <= before
         {
             self.remove(oldest);
@@ -405,31 +405,16 @@ impl Extents {
         let ends = FreeExtent { pools: extent.pools as u32, dirty, since: extent.since };
         first.set_extent(extent.address, ends);
         extent.last().set_extent(extent.end() - POOL_SIZE, ends);
-        let next = self.bins[kind][bin].replace(first);
+        self.bins[kind][bin].push_front(first);
         self.present[kind] |= 1 << bin;
-        first.previous.set(None);
-        first.next.set(next);
-        if let Some(next) = next {
-            next.previous.set(Some(first));
-        }
         if dirty {
             DIRTY.fetch_add(extent.bytes(), Relaxed);
             // What is left of the oldest one stays in front.
-            match self.oldest.filter(|oldest| extent.since <= oldest.extent().since) {
-                Some(oldest) => {
-                    oldest.sparse_previous.set(Some(first));
-                    first.sparse_next.set(Some(oldest));
-                    first.sparse_previous.set(None);
-                    self.oldest = Some(first);
+            match self.dirty.first() {
+                Some(oldest) if extent.since <= oldest.extent().since => {
+                    self.dirty.push_front(first)
                 }
-                None => {
-                    first.sparse_next.set(None);
-                    first.sparse_previous.set(self.youngest);
-                    match self.youngest.replace(first) {
-                        Some(youngest) => youngest.sparse_next.set(Some(first)),
-                        None => self.oldest = Some(first),
-                    }
-                }
+                _ => self.dirty.push_back(first),
             }
         }
     }
@@ -438,30 +423,13 @@ impl Extents {
         let (first, kind, bin) = (extent.first(), extent.kind as usize, bin_of(extent.pools));
         first.set_extent(extent.address, FreeExtent::NONE);
         extent.last().set_extent(extent.end() - POOL_SIZE, FreeExtent::NONE);
-        let (next, previous) = (first.next.take(), first.previous.take());
-        if let Some(next) = next {
-            next.previous.set(previous);
-        }
-        match previous {
-            Some(previous) => previous.next.set(next),
-            None => {
-                self.bins[kind][bin] = next;
-                if next.is_none() {
-                    self.present[kind] &= !(1 << bin);
-                }
-            }
+        self.bins[kind][bin].remove(first);
+        if self.bins[kind][bin].first().is_none() {
+            self.present[kind] &= !(1 << bin);
         }
         if extent.kind == Kind::Dirty {
             DIRTY.fetch_sub(extent.bytes(), Relaxed);
-            let (next, previous) = (first.sparse_next.take(), first.sparse_previous.take());
-            match next {
-                Some(next) => next.sparse_previous.set(previous),
-                None => self.youngest = previous,
-            }
-            match previous {
-                Some(previous) => previous.sparse_next.set(next),
-                None => self.oldest = next,
-            }
+            self.dirty.remove(first);
         }
     }
 }
@@ -480,9 +448,10 @@ pub fn verify() {
     let extents = EXTENTS.lock();
     let (mut dirty, mut dirty_extents) = (0, 0);
     for (kind, bins) in extents.bins.iter().enumerate() {
-        for (bin, first) in bins.iter().enumerate() {
-            assert_eq!(extents.present[kind] >> bin & 1 == 1, first.is_some());
-            for first in core::iter::successors(*first, |first| first.next.get()) {
+        for (bin, list) in bins.iter().enumerate() {
+            assert_eq!(extents.present[kind] >> bin & 1 == 1, list.first().is_some());
+            list.verify();
+            for first in list.iter() {
                 let Some(extent) = Extent::starting_with(first) else {
                     panic!("in a bin, but not free");
                 };
@@ -497,8 +466,8 @@ pub fn verify() {
             }
         }
     }
-    let by_age = core::iter::successors(extents.oldest, |first| first.sparse_next.get());
-    assert_eq!(by_age.count(), dirty_extents);
+    extents.dirty.verify();
+    assert_eq!(extents.dirty.iter().count(), dirty_extents);
     assert_eq!(dirty, dirty_bytes());
 }
 

@@ -21,6 +21,7 @@ pub mod slow;
 
 use crate::layout::DOMAINS;
 use crate::os::tls;
+use crate::pool::list::{AGE, BIN, List};
 use crate::pool::{Owned, Pool, PoolRef, remote};
 use crate::size_class::{self, SizeClass};
 use core::cell::Cell;
@@ -39,8 +40,7 @@ pub struct Heap {
     /// Pools in which other threads freed blocks since the owner last looked.
     pending: remote::List,
     /// Sparse pools, in the order in which they became so.
-    sparse: Cell<Option<PoolRef>>,
-    sparse_last: Cell<Option<PoolRef>>,
+    sparse: List<AGE>,
     sparse_count: Cell<usize>,
     /// The next in the list of all heaps.
     next: Cell<Option<&'static Heap>>,
@@ -124,8 +124,7 @@ impl Heap {
             borrowed: [const { [const { Cell::new(0) }; size_class::COUNT] }; DOMAINS],
             word: AtomicPtr::new(ptr::null_mut()),
             pending: remote::List::new(),
-            sparse: Cell::new(None),
-            sparse_last: Cell::new(None),
+            sparse: List::new(),
             sparse_count: Cell::new(0),
             next: Cell::new(None),
             role: Cell::new(0),
@@ -162,20 +161,11 @@ impl Heap {
         const MANY: usize = 64;
         let head = self.head(pool.domain(), pool.class());
         match head.filter(|_| pool.live() > 0 && pool.capacity() >= MANY) {
-            Some(head) => {
-                let second = head.next.replace(Some(pool.pool()));
-                pool.previous.set(Some(head.pool()));
-                pool.next.set(second);
-                if let Some(second) = second {
-                    second.previous.set(Some(pool.pool()));
-                }
-            }
+            Some(head) => pool.pool().link_between::<BIN>(Some(head.pool()), head.next::<BIN>()),
             None => {
-                pool.previous.set(None);
-                pool.next.set(head.map(Owned::pool));
+                pool.pool().link_between::<BIN>(None, head.map(Owned::pool));
                 self.bin(pool.domain(), pool.class()).set(pool.pool());
                 if let Some(head) = head {
-                    head.previous.set(Some(pool.pool()));
                     self.is_no_longer_head(head);
                 }
             }
@@ -183,13 +173,8 @@ impl Heap {
     }
 
     fn unlink(&self, pool: Owned) {
-        let (next, previous) = (pool.next.take(), pool.previous.take());
-        if let Some(next) = next {
-            next.previous.set(previous);
-        }
-        match previous {
-            Some(previous) => previous.next.set(next),
-            None => self.bin(pool.domain(), pool.class()).set(next.unwrap_or(&EXHAUSTED)),
+        if let (None, next) = pool.unlink::<BIN>() {
+            self.bin(pool.domain(), pool.class()).set(next.unwrap_or(&EXHAUSTED));
         }
     }
 
@@ -198,7 +183,7 @@ impl Heap {
         for bin in self.bins.iter().flatten() {
             let mut at = Some(bin.get()).filter(|head| !ptr::eq(*head, &EXHAUSTED));
             while let Some(pool) = at {
-                at = pool.next.get();
+                at = pool.next::<BIN>();
                 // SAFETY: as in `head`.
                 visit(unsafe { Owned::new(pool) });
             }

@@ -25,8 +25,10 @@
 //! (`purge_pages`). They are remembered as bits; the blocks on them leave the
 //! free list and count as untouched again.
 
+pub mod list;
 pub mod remote;
 
+use self::list::Link;
 use crate::arena::{self, count_given_back};
 use crate::fatal::{Corruption, corrupted};
 use crate::layout::{ALIGNMENT, DOMAINS, MAX_PAGES_PER_POOL, MIN_PAGE, POOL_SIZE};
@@ -76,9 +78,8 @@ pub struct Pool {
     start: Plain<usize>,
     /// Bytes of all blocks together; 0 when not in use.
     area: Plain<usize>,
-    /// Neighbours in the heap's bin.
-    pub next: Cell<Option<PoolRef>>,
-    pub previous: Cell<Option<PoolRef>>,
+    /// Neighbours in a bin of the heap, or of free extents.
+    bin: Link,
     /// Blocks never used yet: indices from here up to the end.
     untouched: AtomicU16,
     untouched_end: AtomicU16,
@@ -94,9 +95,9 @@ pub struct Pool {
     domain: AtomicU8,
     /// The next pool with such blocks.
     pub pending_next: AtomicUsize,
-    /// Neighbours among the sparse pools, and when it became one.
-    pub sparse_next: Cell<Option<PoolRef>>,
-    pub sparse_previous: Cell<Option<PoolRef>>,
+    /// Neighbours among the sparse pools, or the dirty extents.
+    age: Link,
+    /// When it became sparse.
     pub sparse_since: Cell<u32>,
     /// Blocks allocated when it was last looked at; -1 when not listed.
     pub sparse_live: Cell<i32>,
@@ -235,8 +236,7 @@ impl Pool {
             floor: Plain::new(0),
             start: Plain::new(0),
             area: Plain::new(0),
-            next: Cell::new(None),
-            previous: Cell::new(None),
+            bin: Link::new(),
             untouched: AtomicU16::new(0),
             untouched_end: AtomicU16::new(0),
             purged: AtomicU16::new(0),
@@ -246,8 +246,7 @@ impl Pool {
             remote_count: AtomicU32::new(0),
             domain: AtomicU8::new(0),
             pending_next: AtomicUsize::new(0),
-            sparse_next: Cell::new(None),
-            sparse_previous: Cell::new(None),
+            age: Link::new(),
             sparse_since: Cell::new(0),
             sparse_live: Cell::new(-1),
             extent: Cell::new(FreeExtent::NONE),
@@ -384,8 +383,6 @@ impl Pool {
         let area = class.capacity() * class.block_size();
         let colour = (base / POOL_SIZE * 64) % (POOL_SIZE - area + 1) / ALIGNMENT * ALIGNMENT;
         self.free.set(0);
-        self.next.set(None);
-        self.previous.set(None);
         self.untouched.store(0, Relaxed);
         self.untouched_end.store(class.capacity() as u16, Relaxed);
         self.class.store(class);

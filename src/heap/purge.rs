@@ -25,7 +25,7 @@ use super::slow::{FEW, next_floor};
 use crate::layout::{ARENA_SIZE, POOL_SIZE};
 use crate::options::{self, Option_};
 use crate::os::{self, lock::ForkLock};
-use crate::pool::{self, Owned, PoolRef, State};
+use crate::pool::{self, Owned, State};
 use crate::{arena, clock, extent, span};
 use core::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
 
@@ -262,12 +262,7 @@ impl Heap {
         }
         pool.sparse_live.set(pool.live());
         pool.sparse_since.set((clock::now() / EPOCH) as u32);
-        pool.sparse_next.set(None);
-        pool.sparse_previous.set(self.sparse_last.get());
-        match self.sparse_last.replace(Some(pool.pool())) {
-            Some(last) => last.sparse_next.set(Some(pool.pool())),
-            None => self.sparse.set(Some(pool.pool())),
-        }
+        self.sparse.push_back(pool.pool());
         self.sparse_count.set(self.sparse_count.get() + 1);
     }
 
@@ -275,15 +270,7 @@ impl Heap {
         if pool.sparse_live.replace(-1) < 0 {
             return;
         }
-        let (next, previous) = (pool.sparse_next.take(), pool.sparse_previous.take());
-        match next {
-            Some(next) => next.sparse_previous.set(previous),
-            None => self.sparse_last.set(previous),
-        }
-        match previous {
-            Some(previous) => previous.sparse_next.set(next),
-            None => self.sparse.set(next),
-        }
+        self.sparse.remove(pool.pool());
         self.sparse_count.set(self.sparse_count.get() - 1);
     }
 
@@ -291,7 +278,7 @@ impl Heap {
     /// that has not changed for `age` epochs. Those that changed meanwhile go
     /// back to the end.
     fn oldest_sparse(&self, aged: Option<(u32, u32)>) -> Option<Owned> {
-        while let Some(pool) = self.sparse.get() {
+        while let Some(pool) = self.sparse.first() {
             // SAFETY: the list holds pools of this heap, which the caller owns.
             let pool = unsafe { Owned::new(pool) };
             let live = pool.live();
@@ -358,17 +345,11 @@ impl Heap {
 
     /// The pools noted as sparse, for `verify`.
     pub(super) fn verify_sparse(&self) {
-        let (mut count, mut at): (usize, Option<PoolRef>) = (0, self.sparse.get());
-        let mut previous: Option<PoolRef> = None;
-        while let Some(pool) = at {
+        self.sparse.verify();
+        let mut count = 0;
+        for pool in self.sparse.iter() {
             assert!(pool.sparse_live.get() >= 0 && pool.owner() == self.id());
             assert!(pool.state() == State::Used);
-            assert!(
-                pool.sparse_previous.get().map(core::ptr::from_ref)
-                    == previous.map(core::ptr::from_ref)
-            );
-            previous = Some(pool);
-            at = pool.sparse_next.get();
             count += 1;
         }
         assert_eq!(count, self.sparse_count.get());
