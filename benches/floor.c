@@ -17,6 +17,8 @@
 enum { POOL_SHIFT = 16, SMALL = 32 * 1024, CLASSES = 256, FIRST_LARGE = 128, PAGE = 4096 };
 #define POOL ((size_t)1 << POOL_SHIFT)
 #define SPACE ((size_t)64 << 30)
+/* A block of the last class. */
+#define MOST ((size_t)2 << 30)
 /* As oxmalloc: small heaps have small pages, the rest huge ones. */
 #define HUGE_FROM ((size_t)24 << 20)
 
@@ -78,6 +80,7 @@ static __attribute__((noinline)) void *more(unsigned class) {
 
 static void *floor_malloc(void *context, size_t size) {
     (void)context;
+    if (size > MOST) return NULL;
     unsigned class = class_of(size ? size : 1);
     void *block = free_block[class];
     if (__builtin_expect(block == NULL, 0)) return more(class);
@@ -98,7 +101,10 @@ static void floor_free(void *context, void *block) {
 }
 
 static void *floor_calloc(void *context, size_t number, size_t size) {
-    return memset(floor_malloc(context, number * size), 0, number * size);
+    size_t bytes;
+    if (__builtin_mul_overflow(number, size, &bytes)) return NULL;
+    void *block = floor_malloc(context, bytes);
+    return block ? memset(block, 0, bytes) : NULL;
 }
 
 static void *floor_realloc(void *context, void *block, size_t size) {
@@ -108,6 +114,7 @@ static void *floor_realloc(void *context, void *block, size_t size) {
     size_t have = block_size(class_of_pool[offset >> POOL_SHIFT]);
     if (size <= have && size > have - have / 4) return block;
     void *new = floor_malloc(context, size);
+    if (new == NULL) return NULL;
     memcpy(new, block, have < size ? have : size);
     floor_free(context, block);
     return new;

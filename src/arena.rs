@@ -16,10 +16,7 @@
 use crate::clock;
 use crate::layout::{ARENA_SIZE, POOL_SIZE, POOLS_PER_ARENA};
 use crate::options::{self, Option_};
-use crate::os::{
-    self,
-    lock::{ForkLock, Guard},
-};
+use crate::os::{self, lock::ForkLock};
 use crate::region::{self, SLOT_USER_RECORD, Slot};
 use core::cell::Cell;
 use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering::Relaxed};
@@ -113,7 +110,7 @@ pub struct Run {
     pub zeroed: bool,
 }
 
-pub struct Arenas {
+struct Arenas {
     /// By number of vacant pools and longest run.
     shapes: [[List; POOLS_PER_ARENA + 1]; POOLS_PER_ARENA + 1],
     /// For each number, which longest runs have arenas; and which numbers have.
@@ -198,13 +195,30 @@ pub fn wants_huge_pages(mapped: usize) -> bool {
 
 /// Takes a run back; its pages are given back later.
 pub fn release(address: usize, pools: usize) {
-    lock().release(address, pools);
+    let mut arenas = ARENAS.lock();
+    let (slot, bits) = place(address, pools);
+    let this = arena(slot);
+    debug_assert!(this.vacant.load(Relaxed) & bits == 0, "released twice");
+    arenas.leave(slot);
+    this.vacant.store(this.vacant.load(Relaxed) | bits, Relaxed);
+    arenas.enter(slot);
+    arenas.set_dirty(slot, this.dirty.load(Relaxed) | bits);
+    this.changed.set(clock::now());
 }
 
-/// What is not vacant stays what it is while this is held.
-#[inline]
-pub fn lock() -> Guard<'static, Arenas> {
-    ARENAS.lock()
+/// Takes the pools behind a run as well; false when they are not vacant.
+pub fn extend(address: usize, have: usize, want: usize) -> bool {
+    let first = address + have * POOL_SIZE;
+    if Slot::of(address) != Slot::of(address + want * POOL_SIZE - 1) {
+        return false;
+    }
+    let mut arenas = ARENAS.lock();
+    let (slot, bits) = place(first, want - have);
+    if arena(slot).vacant.load(Relaxed) & bits != bits {
+        return false;
+    }
+    arenas.take_bits(slot, bits);
+    true
 }
 
 /// Before pages of an arena go back while others stay, `page` the first: has it
@@ -392,32 +406,6 @@ impl Arenas {
         if dirty != 0 && (grown || before == 0) {
             self.dirty.push_back(slot, |a| &a.age);
         }
-    }
-
-    /// Takes a run back; its pages are given back later.
-    pub fn release(&mut self, address: usize, pools: usize) {
-        let (slot, bits) = place(address, pools);
-        let this = arena(slot);
-        debug_assert!(this.vacant.load(Relaxed) & bits == 0, "released twice");
-        self.leave(slot);
-        this.vacant.store(this.vacant.load(Relaxed) | bits, Relaxed);
-        self.enter(slot);
-        self.set_dirty(slot, this.dirty.load(Relaxed) | bits);
-        this.changed.set(clock::now());
-    }
-
-    /// Takes the pools behind a run as well; false when they are not vacant.
-    pub fn extend(&mut self, address: usize, have: usize, want: usize) -> bool {
-        let first = address + have * POOL_SIZE;
-        if Slot::of(address) != Slot::of(address + want * POOL_SIZE - 1) {
-            return false;
-        }
-        let (slot, bits) = place(first, want - have);
-        if arena(slot).vacant.load(Relaxed) & bits != bits {
-            return false;
-        }
-        self.take_bits(slot, bits);
-        true
     }
 
     fn unmap(&mut self, slot: Slot) -> bool {

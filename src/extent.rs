@@ -136,16 +136,18 @@ pub fn release(address: usize, pools: usize) {
 
 /// Takes the pools behind a run as well when they are free and resident.
 pub fn extend_by_dirty(address: usize, have: usize, want: usize) -> bool {
-    EXTENTS.lock().extend(address, have, want, Kind::Dirty)
+    EXTENTS.lock().extend(address, have, want, &[Kind::Dirty])
 }
 
 /// Takes the pools behind a run as well, mapping them if need be; false when
 /// others use them.
 pub fn extend_by_clean(address: usize, have: usize, want: usize) -> bool {
     let mut extents = EXTENTS.lock();
-    extents.extend(address, have, want, Kind::Clean) || {
+    extents.extend(address, have, want, &[Kind::Clean]) || {
         let end = address + have * POOL_SIZE;
-        extents.map_behind(end, want - have) && extents.extend(address, have, want, Kind::Clean)
+        // Joined with a dirty extent, what was mapped counts as dirty.
+        extents.map_behind(end, want - have)
+            && extents.extend(address, have, want, &[Kind::Clean, Kind::Dirty])
     }
 }
 
@@ -223,10 +225,11 @@ impl Extents {
         })
     }
 
-    fn extend(&mut self, address: usize, have: usize, want: usize, kind: Kind) -> bool {
+    fn extend(&mut self, address: usize, have: usize, want: usize, kinds: &[Kind]) -> bool {
         let (bytes, more) = (have * POOL_SIZE, want - have);
         let next = Extent::starting_at(address + bytes);
-        let Some(next) = next.filter(|next| next.kind == kind && next.pools >= more) else {
+        let Some(next) = next.filter(|next| kinds.contains(&next.kind) && next.pools >= more)
+        else {
             return false;
         };
         self.remove_front(next, more);

@@ -11,6 +11,13 @@ pub fn holder(address: usize) -> Option<PoolRef> {
     // The header is at the first pool.
     let below = (Slot::from_index(0).address()..=address).rev().step_by(POOL_SIZE);
     let mut pools = below.take_while(|at| Slot::of(*at).is_ours()).filter_map(pool::of);
-    let reaches = |pool: &PoolRef| address.wrapping_sub(pool.base()) < pool.pools() * POOL_SIZE;
-    pools.find(|pool| pool.state() != State::Vacant).filter(reaches)
+    pools.find(|pool| pool.state() != State::Vacant).filter(|pool| reaches(pool, address))
+}
+
+fn reaches(pool: PoolRef, address: usize) -> bool {
+    let bytes = match pool.state() {
+        State::Used | State::Full => POOL_SIZE,
+        _ => pool.block_size(),
+    };
+    address.wrapping_sub(pool.base()) < bytes
 }

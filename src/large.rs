@@ -36,17 +36,16 @@ pub fn free(pool: PoolRef) {
 /// is told how many bytes it will take that were not.
 pub fn resize(pool: PoolRef, size: usize, will_be_resident: impl Fn(usize)) -> Option<usize> {
     let (address, domain) = (pool.base(), pool.domain());
-    let (have, want) = (pool.pools(), pools_for(size));
+    let (have, want) = (pool.block_size() / POOL_SIZE, pools_for(size));
     // Closed first: once the pages have moved, others may take the address.
     close(pool);
-    let moved = if want <= have || extent::extend_by_dirty(address, have, want) {
+    let resident = want <= have || extent::extend_by_dirty(address, have, want);
+    let target = if resident || extent::extend_by_clean(address, have, want) {
         Some(address)
     } else {
-        let stays = extent::extend_by_clean(address, have, want).then_some(address);
-        let moved = stays.or_else(|| extent::move_to_longer(address, have, want));
-        moved.inspect(|_| will_be_resident((want - have) * POOL_SIZE))
+        extent::move_to_longer(address, have, want)
     };
-    let Some(target) = moved else {
+    let Some(target) = target else {
         open(address, domain, have);
         return None;
     };
@@ -54,12 +53,15 @@ pub fn resize(pool: PoolRef, size: usize, will_be_resident: impl Fn(usize)) -> O
     if want < have {
         extent::release(address + want * POOL_SIZE, have - want);
     }
+    if !resident {
+        will_be_resident((want - have) * POOL_SIZE);
+    }
     Some(target)
 }
 
 fn open(address: usize, domain: usize, pools: usize) {
     LIVE.fetch_add(pools * POOL_SIZE, Relaxed);
-    span::become_block(State::Large, address, domain, pools * POOL_SIZE);
+    span::become_block(State::Large, address, domain, pools);
 }
 
 /// Returns how many pools it had.

@@ -38,10 +38,7 @@ use crate::region::{self, RECORD};
 use crate::size_class::{AtomicSizeClass, SizeClass};
 use core::cell::Cell;
 use core::ops::Deref;
-use core::sync::atomic::{
-    AtomicU8, AtomicU16, AtomicU32, AtomicUsize, Ordering::Acquire, Ordering::Relaxed,
-    Ordering::Release,
-};
+use core::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicUsize, Ordering::Relaxed};
 
 /// A heap, to those who only compare: 0 is nobody.
 pub type HeapId = usize;
@@ -183,7 +180,7 @@ pub fn purged_bytes() -> usize {
 
 /// Gives back some pages, as bits, of the pool at `base`; returns the bytes that
 /// had been in memory.
-pub fn give_back_pages(base: usize, pages: u16) -> usize {
+fn give_back_pages(base: usize, pages: u16) -> usize {
     let page = os::page_size();
     let (mut bytes, mut left) = (0, pages);
     while left != 0 {
@@ -267,8 +264,7 @@ impl Pool {
     }
 
     pub fn state(&self) -> State {
-        // Whoever sees a new state sees what it says about.
-        match self.state.load(Acquire) {
+        match self.state.load(Relaxed) {
             0 => State::Vacant,
             1 => State::Used,
             2 => State::Full,
@@ -291,15 +287,6 @@ impl Pool {
             State::Vacant => 0,
             State::Used | State::Full => self.class().capacity(),
             State::Span | State::Large => 1,
-        }
-    }
-
-    /// How many pools it describes.
-    pub fn pools(&self) -> usize {
-        match self.state() {
-            State::Vacant => 0,
-            State::Used | State::Full => 1,
-            State::Span | State::Large => self.area.load().div_ceil(POOL_SIZE),
         }
     }
 
@@ -400,15 +387,10 @@ impl Pool {
         self.start.store(address);
         self.area.store(size);
         self.domain.store(domain as u8, Relaxed);
-        self.state.store(state as u8, Release);
+        self.state.store(state as u8, Relaxed);
     }
 
-    /// Pages given back: of the pool, or of a span's last one.
-    pub fn purged(&self) -> u16 {
-        self.purged.load(Relaxed)
-    }
-
-    pub fn set_purged(&self, pages: u16) {
+    fn set_purged(&self, pages: u16) {
         let before = self.purged.swap(pages, Relaxed);
         if before != pages {
             let grown = (pages.count_ones() as usize).wrapping_sub(before.count_ones() as usize);
@@ -416,7 +398,7 @@ impl Pool {
         }
     }
 
-    /// Changes the usable bytes of a span.
+    /// Changes the usable bytes of a span or large block.
     pub fn set_size(&self, size: usize) {
         self.area.store(size);
     }

@@ -67,7 +67,7 @@ fn info(pool: PoolRef) -> Option<OxPoolInfo> {
     Some(OxPoolInfo {
         size: size_of::<OxPoolInfo>(),
         address: pool.base(),
-        bytes: pool.pools() * POOL_SIZE,
+        bytes: if single { block_bytes } else { POOL_SIZE },
         domain: pool.domain() as u32 + OX_DOMAIN_MEM as u32,
         state: match state {
             State::Vacant => return None,
@@ -82,7 +82,7 @@ fn info(pool: PoolRef) -> Option<OxPoolInfo> {
         live,
         free: capacity - live - untouched,
         untouched,
-        purged_bytes: pool.purged_bytes(),
+        purged_bytes: if single { 0 } else { pool.purged_bytes() },
     })
 }
 

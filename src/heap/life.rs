@@ -23,7 +23,7 @@
 use super::{Direct, EMPTY, EXITING, Heap, Hooked, Word, purge};
 use crate::os::lock::{self, ForkLock};
 use crate::pool::Owned;
-use crate::{arena, extent, options, os, python, region, span};
+use crate::{arena, extent, options, os, python, region};
 use core::ffi::c_void;
 use core::ptr;
 use core::sync::atomic::{
@@ -369,6 +369,5 @@ pub fn verify() {
         heap.verify_sparse();
     }
     arena::verify();
-    span::verify();
     extent::verify();
 }

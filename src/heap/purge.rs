@@ -26,8 +26,8 @@ use crate::layout::{ARENA_SIZE, POOL_SIZE};
 use crate::options::{self, Option_};
 use crate::os::{self, lock::ForkLock};
 use crate::pool::{self, Owned, State};
-use crate::{arena, clock, extent, span};
-use core::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use crate::{arena, clock, extent};
+use core::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
 
 /// Milliseconds of an epoch, in which sparse pools are aged.
 const EPOCH: u64 = 250;
@@ -182,39 +182,51 @@ const YOUNG: usize = 64;
 /// What `make_room` may give back each millisecond, and at most at once (bytes).
 /// To take so much anew costs a program that does nothing else a 32nd of its
 /// time.
-const ROOM: usize = 64 << 10;
-const MOST_ROOM: usize = 64 << 20;
+const ROOM: i64 = 64 << 10;
+const MOST_ROOM: i64 = 64 << 20;
 
 /// When `bytes` were taken that will be resident once they are used: gives back
 /// as many that nobody uses.
 pub fn make_room(heap: Option<&Heap>, bytes: usize) {
-    static ALLOWED: AtomicUsize = AtomicUsize::new(MOST_ROOM);
-    static AT: AtomicU64 = AtomicU64::new(0);
-    let reclaimable = reclaimable(heap) + extent::dirty_bytes() + span::tail_bytes();
+    /// Bytes taken since the last time; little is saved up.
+    static TAKEN: AtomicUsize = AtomicUsize::new(0);
+    /// Less than 0 when the last time took too much: arenas go as a whole.
+    static ALLOWED: AtomicI64 = AtomicI64::new(MOST_ROOM);
+    static ALLOWED_AT: AtomicU64 = AtomicU64::new(0);
+    if TAKEN.fetch_add(bytes, Relaxed) + bytes < ARENA_SIZE {
+        return;
+    }
+    let taken = TAKEN.swap(0, Relaxed);
+    let reclaimable = reclaimable(heap) + extent::dirty_bytes();
     let mapped = arena::mapped_bytes() + extent::mapped_bytes();
     if reclaimable <= (mapped / 32).max(ARENA_SIZE) {
         return;
     }
     let now = os::now_ms();
-    let since = now.saturating_sub(AT.swap(now, Relaxed)) as usize;
-    let allowed = ALLOWED.load(Relaxed).saturating_add(since.saturating_mul(ROOM)).min(MOST_ROOM);
-    let most = bytes.min(allowed);
-    let mut left = most;
-    left = left.saturating_sub(arena::purge(u64::MAX, left));
-    if left > 0 {
-        left = left.saturating_sub(span::purge_tails(left));
+    let since = now.saturating_sub(ALLOWED_AT.swap(now, Relaxed)).min(MOST_ROOM as u64);
+    let earned = since as i64 * ROOM;
+    let allowed = (ALLOWED.fetch_add(earned, Relaxed) + earned).min(MOST_ROOM);
+    ALLOWED.fetch_min(allowed, Relaxed);
+    if allowed > 0 {
+        let given = give_back(heap, taken.min(allowed as usize));
+        ALLOWED.fetch_sub(given as i64, Relaxed);
     }
-    if let Some(heap) = heap.filter(|_| left > 0) {
-        while left > 0
+}
+
+/// Gives back about `most` bytes; returns how many it was.
+fn give_back(heap: Option<&Heap>, most: usize) -> usize {
+    let mut given = arena::purge(u64::MAX, most);
+    if let Some(heap) = heap {
+        while given < most
             && let Some(pool) = heap.oldest_sparse(None)
         {
-            left = left.saturating_sub(heap.purge_pool(pool));
+            given += heap.purge_pool(pool);
         }
     }
-    if left > 0 {
-        left = left.saturating_sub(extent::purge(u64::MAX, left));
+    if given < most {
+        given += extent::purge(u64::MAX, most - given);
     }
-    ALLOWED.store(allowed - (most - left), Relaxed);
+    given
 }
 
 /// Gives back what nobody uses, wholly vacant arenas above all, because the
@@ -240,9 +252,7 @@ pub fn everything(heap: &Heap) -> usize {
 /// Gives back what no heap holds: vacant pools, arenas, cached large blocks.
 /// Returns the bytes.
 pub fn below_heaps() -> usize {
-    extent::purge(u64::MAX, usize::MAX)
-        + arena::purge(u64::MAX, usize::MAX)
-        + span::purge_tails(usize::MAX)
+    extent::purge(u64::MAX, usize::MAX) + arena::purge(u64::MAX, usize::MAX)
 }
 
 impl Heap {
