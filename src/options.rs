@@ -85,6 +85,9 @@ pub const TABLE: &[Choice] = &[
     },
 ];
 
+/// Names with our prefix that others read: the Python package.
+const NOT_OURS: &[&CStr] = &[c"OXMALLOC_LIBRARY"];
+
 /// One more than the value, so that 0 means "not read: the default".
 static VALUES: [AtomicUsize; TABLE.len()] = [const { AtomicUsize::new(0) }; TABLE.len()];
 
@@ -116,7 +119,8 @@ pub fn read(warn: bool) {
     }
     if warn {
         os::each_environment_name(|name| {
-            if name.starts_with(b"OXMALLOC_") && !TABLE.iter().any(|c| c.name.to_bytes() == name) {
+            let mut known = TABLE.iter().map(|choice| choice.name).chain(NOT_OURS.iter().copied());
+            if name.starts_with(b"OXMALLOC_") && !known.any(|known| known.to_bytes() == name) {
                 say_unknown(name);
             }
         });

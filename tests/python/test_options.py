@@ -19,6 +19,8 @@ class Options(unittest.TestCase):
         self.assertEqual(self.warnings(
             py, OXMALLOC_PURGE_DELAY_MS="0", OXMALLOC_HUGE_PAGES="never", OXMALLOC_STATS="0",
             OXMALLOC_DISABLE="off"), [])
+        # What the Python package reads is none of the library's options.
+        self.assertEqual(self.warnings(py, OXMALLOC_LIBRARY=oxtest.LIB), [])
 
     def test_a_bad_value_is_named_with_the_nearest_valid(self, py):
         for name, value, nearest in (
