@@ -25,6 +25,7 @@ import textwrap
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
+PACKAGE = os.path.join(ROOT, "python")
 HEADER = os.path.join(ROOT, "include", "oxmalloc.h")
 
 # Beside this module runs the test; inside a run under the preload the parent
@@ -172,6 +173,11 @@ def clean_env(extra=None):
 def preload_env(extra=None):
     """`clean_env` with the library preloaded; `extra` is added last."""
     return clean_env(dict({"LD_PRELOAD": LIB}, **(extra or {})))
+
+
+def package_env(extra=None):
+    """What a run needs beside `clean_env` to import the Python package as it is here."""
+    return dict({"PYTHONPATH": HERE + os.pathsep + PACKAGE, "OXMALLOC_LIBRARY": LIB}, **(extra or {}))
 
 
 def run(interp, code, *args, preload=True, env=None, options=(), check=True, timeout=300):

@@ -1,0 +1,27 @@
+"""What can go wrong, as exceptions."""
+from __future__ import annotations
+
+
+class OxmallocError(Exception):
+    """The base of every exception that this package raises itself."""
+
+
+class LibraryError(OxmallocError):
+    """liboxmalloc.so is missing, cannot be loaded, or is of another version."""
+
+
+class NotActiveError(OxmallocError, RuntimeError):
+    """oxmalloc does not serve this process; says why, and what to do.
+
+    `reason` is the library's own word for it (the text of Ox_GetStatus), `code`
+    its number (OX_ERR_… of oxmalloc.h).
+    """
+
+    def __init__(self, reason: str, advice: str, code: int) -> None:
+        super().__init__("oxmalloc is %s. %s" % (reason, advice))
+        self.reason = reason
+        self.code = code
+
+
+class InstallError(NotActiveError):
+    """install() could not put oxmalloc into the running interpreter."""
