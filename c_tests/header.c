@@ -18,6 +18,13 @@ static int pool(const OxPoolInfo *info, void *arg)
     return 0;
 }
 
+static int option(const OxOptionInfo *info, void *arg)
+{
+    (void)info;
+    (void)arg;
+    return 0;
+}
+
 int main(void)
 {
     OxAllocator domains[3] = {
@@ -35,6 +42,10 @@ int main(void)
     const char *(*version)(void) = Ox_Version;
     int (*visit_arenas)(OxArenaVisitor, void *) = Ox_VisitArenas;
     int (*visit_pools)(OxPoolVisitor, void *) = Ox_VisitPools;
+    int (*visit_options)(OxOptionVisitor, void *) = Ox_VisitOptions;
+    int (*get_class_stats)(OxClassStats *, size_t, size_t) = Ox_GetClassStats;
+    int (*start_counting)(void) = Ox_StartCounting;
+    int (*stop_counting)(void) = Ox_StopCounting;
     int (*write_snapshot)(int) = Ox_WriteSnapshot;
     OxStatus status;
     OxStats stats;
@@ -43,7 +54,9 @@ int main(void)
     if (get_status(&status) != OX_OK || get_stats(&stats) != OX_OK ||
         get_allocator(OX_DOMAIN_OBJ, &domains[OX_DOMAIN_OBJ]) != OX_OK || install() != OX_ERR_NO_PYTHON ||
         owns(domains) || usable_size(domains) != 0 || visit_arenas(arena, NULL) != 0 ||
-        visit_pools(pool, NULL) != 0 || write_snapshot(-1) == 0 || version() == NULL || trim() > stats.mapped_bytes) {
+        visit_pools(pool, NULL) != 0 || visit_options(option, NULL) != 0 ||
+        get_class_stats(NULL, 0, 0) <= 0 || start_counting() != OX_ERR_NO_PYTHON ||
+        stop_counting() != OX_ERR_ARGUMENT || write_snapshot(-1) == 0 || version() == NULL || trim() > stats.mapped_bytes) {
         puts("a function answers another thing here than elsewhere");
         return 1;
     }

@@ -139,6 +139,36 @@
 #define OX_POOL_LARGE 4
 
 /*
+ Blocks of one size in pools.
+ */
+#define OX_KIND_CLASS 0
+
+/*
+ All spans: blocks of more than 32 KiB, up to 1 MiB.
+ */
+#define OX_KIND_SPAN 1
+
+/*
+ All large blocks, of more than 1 MiB.
+ */
+#define OX_KIND_LARGE 2
+
+/*
+ 0 or 1.
+ */
+#define OX_OPTION_FLAG 0
+
+/*
+ A whole number from `least` to `most`.
+ */
+#define OX_OPTION_NUMBER 1
+
+/*
+ One of `words`; as a number, its place among them.
+ */
+#define OX_OPTION_WORD 2
+
+/*
  Member for member CPython's `PyMemAllocatorEx`; a pointer to it may be
  cast and handed to `PyMem_SetAllocator`.
  */
@@ -276,8 +306,7 @@ typedef struct OxStats {
      */
     size_t mapped_bytes;
     /*
-     Of mapped_bytes, what the kernel holds in memory (mincore; freed large
-     blocks count in full).
+     Of mapped_bytes, what the kernel holds in memory (mincore).
      */
     size_t resident_bytes;
     /*
@@ -303,6 +332,56 @@ typedef struct OxStats {
 } OxStats;
 
 /*
+ One size class of one domain, as Ox_GetClassStats shows it. The sums over
+ the rows of a domain are those of OxDomainStats.
+ */
+typedef struct OxClassStats {
+    /*
+     How much of the row was filled, set by the library.
+     */
+    size_t size;
+    /*
+     OX_DOMAIN_MEM or OX_DOMAIN_OBJ.
+     */
+    uint32_t domain;
+    /*
+     OX_KIND_CLASS …
+     */
+    uint32_t kind;
+    /*
+     Size of a block in bytes; 0 where blocks differ (spans, large blocks).
+     */
+    size_t block_bytes;
+    /*
+     Pools, spans or large blocks, and their bytes.
+     */
+    size_t pools;
+    size_t pool_bytes;
+    /*
+     As in OxDomainStats.
+     */
+    size_t live_blocks;
+    size_t live_bytes;
+    size_t free_bytes;
+    size_t untouched_bytes;
+    /*
+     Of pool_bytes, what was given back to the operating system, and what the
+     kernel holds in memory (mincore).
+     */
+    size_t purged_bytes;
+    size_t resident_bytes;
+    /*
+     Blocks taken and freed while somebody counted (Ox_StartCounting), and
+     their bytes. They only ever grow. A block that is resized and stays in its
+     row counts only with the bytes that it grows or shrinks by.
+     */
+    size_t taken_blocks;
+    size_t taken_bytes;
+    size_t freed_blocks;
+    size_t freed_bytes;
+} OxClassStats;
+
+/*
  One arena, as Ox_VisitArenas shows it.
  */
 typedef struct OxArenaInfo {
@@ -321,6 +400,22 @@ typedef struct OxArenaInfo {
     size_t pools;
     size_t pools_vacant;
     size_t pools_clean;
+    /*
+     Allocated blocks of its pools and spans, and the bytes of all their blocks
+     by what became of them.
+     */
+    size_t live_blocks;
+    size_t live_bytes;
+    size_t free_bytes;
+    size_t untouched_bytes;
+    /*
+     Bytes of its pools in use that were given back to the operating system.
+     */
+    size_t purged_bytes;
+    /*
+     Bytes that the kernel holds in memory (mincore).
+     */
+    size_t resident_bytes;
 } OxArenaInfo;
 
 /*
@@ -370,6 +465,56 @@ typedef struct OxPoolInfo {
  Shows one pool; a value other than 0 ends the visit.
  */
 typedef int (*OxPoolVisitor)(const struct OxPoolInfo *pool, void *arg);
+
+/*
+ One option, as Ox_VisitOptions shows it. The texts end with a NUL and are
+ valid during the call.
+ */
+typedef struct OxOptionInfo {
+    /*
+     sizeof(OxOptionInfo), set by the library.
+     */
+    size_t size;
+    /*
+     The environment variable: "OXMALLOC_PURGE_DELAY_MS".
+     */
+    const char *name;
+    /*
+     What a number counts ("ms"), or "".
+     */
+    const char *unit;
+    /*
+     What the option does.
+     */
+    const char *help;
+    /*
+     The words, separated by commas, or "".
+     */
+    const char *words;
+    /*
+     OX_OPTION_FLAG …
+     */
+    uint32_t kind;
+    /*
+     The value when the variable is not set.
+     */
+    size_t default_value;
+    /*
+     The smallest and the largest value.
+     */
+    size_t least;
+    size_t most;
+    /*
+     The value in force: the default until the environment was read, which is
+     when the heap starts.
+     */
+    size_t value;
+} OxOptionInfo;
+
+/*
+ Shows one option; a value other than 0 ends the visit.
+ */
+typedef int (*OxOptionVisitor)(const struct OxOptionInfo *option, void *arg);
 
 #ifdef __cplusplus
 extern "C" {
@@ -488,6 +633,15 @@ OX_API int Ox_GetStatus(struct OxStatus *out);
 OX_API int Ox_GetStats(struct OxStats *out);
 
 /*
+ Fills `rows` with the size classes of MEM and OBJ, then their spans and large
+ blocks: at most `count` rows, of `row_bytes` (sizeof(OxClassStats)) each.
+ Returns how many rows there are, which is always the same number, or
+ OX_ERR_ARGUMENT when `rows` is NULL and `count` is not 0 or `row_bytes` too
+ small. Any thread; no allocation. Costs what Ox_GetStats does.
+ */
+OX_API int Ox_GetClassStats(struct OxClassStats *rows, size_t row_bytes, size_t count);
+
+/*
  Gives back to the operating system all it can now: vacant pools and arenas,
  cached large blocks, empty pools and the free pages of sparse ones. Returns
  the bytes given back. Any thread; the pools of the interpreter's heap are
@@ -525,6 +679,32 @@ OX_API int Ox_VisitArenas(OxArenaVisitor callback, void *arg);
  order of address. Returns and rules as Ox_VisitArenas.
  */
 OX_API int Ox_VisitPools(OxPoolVisitor callback, void *arg);
+
+/*
+ Calls `callback` for each option of the environment. Returns and rules as
+ Ox_VisitArenas.
+ */
+OX_API int Ox_VisitOptions(OxOptionVisitor callback, void *arg);
+
+/*
+ Starts counting the blocks that CPython takes and frees in MEM and OBJ, by
+ size class (see OxClassStats), through functions that stand in front of those
+ installed now. What is taken by OxMem_Malloc and the like is not counted.
+ Calls nest, and each needs an Ox_StopCounting; while nobody counts, counting
+ costs nothing. The caller holds the GIL, if the interpreter runs. Returns
+ OX_OK, OX_ERR_NO_PYTHON, OX_ERR_NEEDS_GIL, or OX_NOT_INSTALLED when oxmalloc
+ serves neither domain.
+ */
+OX_API int Ox_StartCounting(void);
+
+/*
+ Ends what one Ox_StartCounting began. The caller holds the GIL, if the
+ interpreter runs. Returns OX_OK; OX_NOT_INSTALLED when somebody took the
+ functions away meanwhile (tracemalloc, started before and stopped since,
+ does), so that not everything was counted; OX_ERR_ARGUMENT when nobody
+ counts; OX_ERR_NEEDS_GIL.
+ */
+OX_API int Ox_StopCounting(void);
 
 /*
  Writes the heap as one JSON object (totals, arenas, pools) to a file

@@ -9,7 +9,7 @@
 use crate::domain::{self, Mem, Obj};
 use crate::heap::Direct;
 use crate::interface::*;
-use crate::{install, snapshot, stats};
+use crate::{counting, install, settings, snapshot, stats};
 use core::ffi::{c_char, c_int, c_void};
 use core::mem::offset_of;
 
@@ -185,6 +185,34 @@ pub unsafe extern "C" fn Ox_GetStats(out: *mut OxStats) -> c_int {
     unsafe { fill(out, stats::totals) }
 }
 
+/// Fills `rows` with the size classes of MEM and OBJ, then their spans and large
+/// blocks: at most `count` rows, of `row_bytes` (sizeof(OxClassStats)) each.
+/// Returns how many rows there are, which is always the same number, or
+/// OX_ERR_ARGUMENT when `rows` is NULL and `count` is not 0 or `row_bytes` too
+/// small. Any thread; no allocation. Costs what Ox_GetStats does.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn Ox_GetClassStats(
+    rows: *mut OxClassStats,
+    row_bytes: usize,
+    count: usize,
+) -> c_int {
+    let classes = stats::CLASSES;
+    if count > 0 && (rows.is_null() || row_bytes < OxClassStats::LEAST) {
+        return OX_ERR_ARGUMENT;
+    }
+    if count > 0 {
+        for (index, mut row) in stats::classes().into_iter().take(count).enumerate() {
+            row.size = row_bytes.min(size_of::<OxClassStats>());
+            // SAFETY: `rows` has `count` rows of `row_bytes` each.
+            unsafe {
+                let to = rows.cast::<u8>().add(index * row_bytes);
+                core::ptr::copy_nonoverlapping((&raw const row).cast::<u8>(), to, row.size);
+            }
+        }
+    }
+    classes as c_int
+}
+
 /// Gives back to the operating system all it can now: vacant pools and arenas,
 /// cached large blocks, empty pools and the free pages of sparse ones. Returns
 /// the bytes given back. Any thread; the pools of the interpreter's heap are
@@ -240,6 +268,39 @@ pub unsafe extern "C" fn Ox_VisitPools(callback: OxPoolVisitor, arg: *mut c_void
     }
 }
 
+/// Calls `callback` for each option of the environment. Returns and rules as
+/// Ox_VisitArenas.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn Ox_VisitOptions(callback: OxOptionVisitor, arg: *mut c_void) -> c_int {
+    match callback {
+        // SAFETY: the callback takes a valid info and the caller's own `arg`.
+        Some(f) => settings::visit_options(|info| unsafe { f(info, arg) }),
+        None => OX_ERR_ARGUMENT,
+    }
+}
+
+/// Starts counting the blocks that CPython takes and frees in MEM and OBJ, by
+/// size class (see OxClassStats), through functions that stand in front of those
+/// installed now. What is taken by OxMem_Malloc and the like is not counted.
+/// Calls nest, and each needs an Ox_StopCounting; while nobody counts, counting
+/// costs nothing. The caller holds the GIL, if the interpreter runs. Returns
+/// OX_OK, OX_ERR_NO_PYTHON, OX_ERR_NEEDS_GIL, or OX_NOT_INSTALLED when oxmalloc
+/// serves neither domain.
+#[unsafe(no_mangle)]
+pub extern "C" fn Ox_StartCounting() -> c_int {
+    counting::start()
+}
+
+/// Ends what one Ox_StartCounting began. The caller holds the GIL, if the
+/// interpreter runs. Returns OX_OK; OX_NOT_INSTALLED when somebody took the
+/// functions away meanwhile (tracemalloc, started before and stopped since,
+/// does), so that not everything was counted; OX_ERR_ARGUMENT when nobody
+/// counts; OX_ERR_NEEDS_GIL.
+#[unsafe(no_mangle)]
+pub extern "C" fn Ox_StopCounting() -> c_int {
+    counting::stop()
+}
+
 /// Writes the heap as one JSON object (totals, arenas, pools) to a file
 /// descriptor. Returns 0, or the errno of the write that failed. Allocates
 /// nothing, so it works when memory is exhausted. Any thread.
@@ -266,6 +327,11 @@ unsafe impl Growing for OxStatus {
 // SAFETY: as above.
 unsafe impl Growing for OxStats {
     const LEAST: usize = offset_of!(OxStats, obj);
+}
+
+// SAFETY: as above.
+unsafe impl Growing for OxClassStats {
+    const LEAST: usize = offset_of!(OxClassStats, pools);
 }
 
 /// Fills as much of `out` as the caller and we both know of.

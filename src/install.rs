@@ -1,9 +1,10 @@
 //! Installing the hooks into the CPython of this process, and saying whether
 //! they are in force.
 
-use crate::domain::{self, Mem, Obj, PREVIOUS, PreviousAllocator};
-use crate::heap::fast::Domain;
-use crate::heap::{Hooked, life};
+use crate::counting;
+use crate::domain::{PREVIOUS, PreviousAllocator};
+use crate::heap::life;
+use crate::hooks::{addresses, hook_raw_malloc, installed, is_ours, ours};
 use crate::interface::*;
 use crate::layout;
 use crate::options::{self, Option_};
@@ -11,98 +12,10 @@ use crate::os::{self, Line};
 use crate::{python, report};
 use core::ffi::{c_char, c_int, c_void};
 use core::fmt::Write;
-use core::ptr;
 use core::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicUsize, Ordering::Relaxed};
 use once_cell::race::OnceRef;
 
-// ------------------------------------------------------ the tables of functions
-
-unsafe extern "C" fn hook_malloc<D: Domain>(_: *mut c_void, size: usize) -> *mut c_void {
-    domain::malloc::<Hooked, D>(size)
-}
-
-unsafe extern "C" fn hook_calloc<D: Domain>(_: *mut c_void, n: usize, size: usize) -> *mut c_void {
-    domain::calloc::<Hooked, D>(n, size)
-}
-
-unsafe extern "C" fn hook_realloc<D: Domain>(
-    _: *mut c_void,
-    block: *mut c_void,
-    size: usize,
-) -> *mut c_void {
-    // SAFETY: CPython passes NULL or a live block of the domain.
-    unsafe { domain::realloc::<Hooked, D>(block, size) }
-}
-
-unsafe extern "C" fn hook_free<D: Domain>(_: *mut c_void, block: *mut c_void) {
-    // SAFETY: CPython passes NULL or a live block of the domain.
-    unsafe { domain::free::<Hooked, D>(block) }
-}
-
-unsafe extern "C" fn hook_raw_malloc(_: *mut c_void, size: usize) -> *mut c_void {
-    domain::raw_malloc(size)
-}
-
-unsafe extern "C" fn hook_raw_calloc(_: *mut c_void, n: usize, size: usize) -> *mut c_void {
-    domain::raw_calloc(n, size)
-}
-
-unsafe extern "C" fn hook_raw_realloc(
-    _: *mut c_void,
-    block: *mut c_void,
-    size: usize,
-) -> *mut c_void {
-    // SAFETY: CPython passes NULL or a live block of the domain.
-    unsafe { domain::raw_realloc(block, size) }
-}
-
-unsafe extern "C" fn hook_raw_free(_: *mut c_void, block: *mut c_void) {
-    // SAFETY: CPython passes NULL or a live block of the domain.
-    unsafe { domain::raw_free(block) }
-}
-
-const fn table<D: Domain>() -> OxAllocator {
-    OxAllocator {
-        ctx: ptr::null_mut(),
-        malloc: Some(hook_malloc::<D>),
-        calloc: Some(hook_calloc::<D>),
-        realloc: Some(hook_realloc::<D>),
-        free: Some(hook_free::<D>),
-    }
-}
-
-/// The functions of a domain; None when there is no such domain.
-fn ours(domain: c_int) -> Option<OxAllocator> {
-    match domain {
-        OX_DOMAIN_RAW => Some(OxAllocator {
-            ctx: ptr::null_mut(),
-            malloc: Some(hook_raw_malloc),
-            calloc: Some(hook_raw_calloc),
-            realloc: Some(hook_raw_realloc),
-            free: Some(hook_raw_free),
-        }),
-        OX_DOMAIN_MEM => Some(table::<Mem>()),
-        OX_DOMAIN_OBJ => Some(table::<Obj>()),
-        _ => None,
-    }
-}
-
-/// What is installed in a domain now.
-fn installed(domain: c_int) -> OxAllocator {
-    let mut now =
-        OxAllocator { ctx: ptr::null_mut(), malloc: None, calloc: None, realloc: None, free: None };
-    python::get_allocator(domain, (&raw mut now).cast());
-    now
-}
-
-/// What tells one allocator from another: the addresses of malloc and free.
-fn addresses(allocator: &OxAllocator) -> [usize; 2] {
-    [allocator.malloc.map_or(0, |f| f as usize), allocator.free.map_or(0, |f| f as usize)]
-}
-
-fn is_ours(domain: c_int) -> bool {
-    ours(domain).is_some_and(|ours| addresses(&installed(domain)) == addresses(&ours))
-}
+// ------------------------------------------------------------ by an embedder
 
 /// Fills `out` with the functions of a domain.
 pub fn get_allocator(domain: c_int, out: &mut OxAllocator) -> c_int {
@@ -386,7 +299,8 @@ fn replaced_by() -> Option<[usize; 2]> {
     let now = addresses(&installed(OX_DOMAIN_MEM));
     let wraps_us =
         python::is_initialized() && python::allocator_name().is_none() && now != before_us();
-    (!is_ours(OX_DOMAIN_MEM) && !wraps_us).then_some(now)
+    let serves = is_ours(OX_DOMAIN_MEM) || counting::is_installed(OX_DOMAIN_MEM);
+    (!serves && !wraps_us).then_some(now)
 }
 
 /// Whether somebody chose what CPython put in our place. From 3.12 on it also

@@ -133,8 +133,7 @@ pub struct OxStats {
     pub large_cached_bytes: usize,
     /// Address space mapped for arenas and large blocks, live and freed.
     pub mapped_bytes: usize,
-    /// Of mapped_bytes, what the kernel holds in memory (mincore; freed large
-    /// blocks count in full).
+    /// Of mapped_bytes, what the kernel holds in memory (mincore).
     pub resident_bytes: usize,
     /// Memory for the library's own records (pool headers, heaps), in bytes.
     pub metadata_bytes: usize,
@@ -163,6 +162,16 @@ pub struct OxArenaInfo {
     pub pools: usize,
     pub pools_vacant: usize,
     pub pools_clean: usize,
+    /// Allocated blocks of its pools and spans, and the bytes of all their blocks
+    /// by what became of them.
+    pub live_blocks: usize,
+    pub live_bytes: usize,
+    pub free_bytes: usize,
+    pub untouched_bytes: usize,
+    /// Bytes of its pools in use that were given back to the operating system.
+    pub purged_bytes: usize,
+    /// Bytes that the kernel holds in memory (mincore).
+    pub resident_bytes: usize,
 }
 
 /// The pool's states, as in CPython.
@@ -173,6 +182,47 @@ pub const OX_POOL_EMPTY: u32 = 2;
 pub const OX_POOL_SPAN: u32 = 3;
 /// One block of more than 1 MiB.
 pub const OX_POOL_LARGE: u32 = 4;
+
+/// Blocks of one size in pools.
+pub const OX_KIND_CLASS: u32 = 0;
+/// All spans: blocks of more than 32 KiB, up to 1 MiB.
+pub const OX_KIND_SPAN: u32 = 1;
+/// All large blocks, of more than 1 MiB.
+pub const OX_KIND_LARGE: u32 = 2;
+
+/// One size class of one domain, as Ox_GetClassStats shows it. The sums over
+/// the rows of a domain are those of OxDomainStats.
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+pub struct OxClassStats {
+    /// How much of the row was filled, set by the library.
+    pub size: usize,
+    /// OX_DOMAIN_MEM or OX_DOMAIN_OBJ.
+    pub domain: u32,
+    /// OX_KIND_CLASS …
+    pub kind: u32,
+    /// Size of a block in bytes; 0 where blocks differ (spans, large blocks).
+    pub block_bytes: usize,
+    /// Pools, spans or large blocks, and their bytes.
+    pub pools: usize,
+    pub pool_bytes: usize,
+    /// As in OxDomainStats.
+    pub live_blocks: usize,
+    pub live_bytes: usize,
+    pub free_bytes: usize,
+    pub untouched_bytes: usize,
+    /// Of pool_bytes, what was given back to the operating system, and what the
+    /// kernel holds in memory (mincore).
+    pub purged_bytes: usize,
+    pub resident_bytes: usize,
+    /// Blocks taken and freed while somebody counted (Ox_StartCounting), and
+    /// their bytes. They only ever grow. A block that is resized and stays in its
+    /// row counts only with the bytes that it grows or shrinks by.
+    pub taken_blocks: usize,
+    pub taken_bytes: usize,
+    pub freed_blocks: usize,
+    pub freed_bytes: usize,
+}
 
 /// One pool, span or large block, as Ox_VisitPools shows it.
 #[repr(C)]
@@ -204,3 +254,41 @@ pub type OxArenaVisitor =
 /// Shows one pool; a value other than 0 ends the visit.
 pub type OxPoolVisitor =
     Option<unsafe extern "C" fn(pool: *const OxPoolInfo, arg: *mut c_void) -> c_int>;
+
+/// 0 or 1.
+pub const OX_OPTION_FLAG: u32 = 0;
+/// A whole number from `least` to `most`.
+pub const OX_OPTION_NUMBER: u32 = 1;
+/// One of `words`; as a number, its place among them.
+pub const OX_OPTION_WORD: u32 = 2;
+
+/// One option, as Ox_VisitOptions shows it. The texts end with a NUL and are
+/// valid during the call.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct OxOptionInfo {
+    /// sizeof(OxOptionInfo), set by the library.
+    pub size: usize,
+    /// The environment variable: "OXMALLOC_PURGE_DELAY_MS".
+    pub name: *const c_char,
+    /// What a number counts ("ms"), or "".
+    pub unit: *const c_char,
+    /// What the option does.
+    pub help: *const c_char,
+    /// The words, separated by commas, or "".
+    pub words: *const c_char,
+    /// OX_OPTION_FLAG …
+    pub kind: u32,
+    /// The value when the variable is not set.
+    pub default_value: usize,
+    /// The smallest and the largest value.
+    pub least: usize,
+    pub most: usize,
+    /// The value in force: the default until the environment was read, which is
+    /// when the heap starts.
+    pub value: usize,
+}
+
+/// Shows one option; a value other than 0 ends the visit.
+pub type OxOptionVisitor =
+    Option<unsafe extern "C" fn(option: *const OxOptionInfo, arg: *mut c_void) -> c_int>;

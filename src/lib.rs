@@ -3,7 +3,7 @@
 //! ```text
 //!   CPython   PyMem_RawMalloc     PyMem_Malloc     PyObject_Malloc
 //!                  |                   |                 |       PyMemAllocatorEx
-//!   install        hooks: hook_raw_*   hook_*<Mem>       hook_*<Obj>
+//!   hooks          hook_raw_*          hook_*<Mem>       hook_*<Obj>
 //!   abi            OxMem_Raw*          OxMem_*           OxObject_*
 //!                  |                    \               /
 //!   domain         libc malloc           zero sizes, overflow, blocks not ours
@@ -65,8 +65,9 @@
 //! 4. `clock`, `region`, `arena`, `pool`, `span`, `extent`, `large`, `find`
 //! 5. `python`: what we ask of the interpreter
 //! 6. `heap`, `domain`
-//! 7. `interface`, `stats`, `snapshot`, `report`, `install`
-//! 8. `abi`
+//! 7. `interface`, `settings`, `hooks`, `counting`
+//! 8. `stats`, `snapshot`, `report`, `install`
+//! 9. `abi`
 //!
 //! # Locks
 //!
@@ -82,11 +83,13 @@
 pub mod abi;
 mod arena;
 mod clock;
+mod counting;
 mod domain;
 mod extent;
 mod fatal;
 mod find;
 mod heap;
+mod hooks;
 mod install;
 pub mod interface;
 mod large;
@@ -98,6 +101,7 @@ mod pool;
 mod python;
 mod region;
 mod report;
+mod settings;
 mod size_class;
 mod snapshot;
 mod span;

@@ -94,8 +94,18 @@ static VALUES: [AtomicUsize; TABLE.len()] = [const { AtomicUsize::new(0) }; TABL
 /// The value of an option.
 #[inline]
 pub fn get(option: Option_) -> usize {
-    match VALUES[option as usize].load(Relaxed) {
-        0 => TABLE[option as usize].default,
+    value(option as usize)
+}
+
+/// The value of every option, in the order of the table.
+pub fn values() -> impl Iterator<Item = usize> {
+    (0..TABLE.len()).map(value)
+}
+
+#[inline]
+fn value(index: usize) -> usize {
+    match VALUES[index].load(Relaxed) {
+        0 => TABLE[index].default,
         value => value - 1,
     }
 }

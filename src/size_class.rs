@@ -33,6 +33,11 @@ impl SizeClass {
         Some(SizeClass(unsafe { *CLASS_OF.get_unchecked(size) }))
     }
 
+    /// The class of an index; None where there is none.
+    pub fn from_index(index: usize) -> Option<Self> {
+        (index < COUNT).then_some(SizeClass(index as u8))
+    }
+
     #[cfg(test)]
     fn all() -> impl Iterator<Item = SizeClass> {
         (0..COUNT as u8).map(SizeClass)

@@ -4,28 +4,42 @@
 //! they can be read at any time. While other threads allocate the result is a
 //! close snapshot, not a consistent one.
 
+use crate::counting::{self, LARGE, ROWS, SPANS};
 use crate::heap::{life, slow};
 use crate::interface::{
-    OX_DOMAIN_MEM, OX_POOL_EMPTY, OX_POOL_FULL, OX_POOL_LARGE, OX_POOL_SPAN, OX_POOL_USED,
-    OxArenaInfo, OxDomainStats, OxPoolInfo, OxStats,
+    OX_DOMAIN_MEM, OX_KIND_CLASS, OX_KIND_LARGE, OX_KIND_SPAN, OX_POOL_EMPTY, OX_POOL_FULL,
+    OX_POOL_LARGE, OX_POOL_SPAN, OX_POOL_USED, OxArenaInfo, OxClassStats, OxDomainStats,
+    OxPoolInfo, OxStats,
 };
 use crate::layout::{self, ARENA_SIZE, DOMAINS, POOL_SIZE, POOLS_PER_ARENA};
+use crate::os::Residency;
 use crate::pool::{self, PoolRef, State, held};
 use crate::region::{self, Slot};
+use crate::size_class::SizeClass;
 use crate::{arena, extent, os};
 use core::sync::atomic::Ordering::Relaxed;
 
 /// Calls `visit` for every arena until it returns something else than 0.
 pub fn visit_arenas(mut visit: impl FnMut(&OxArenaInfo) -> i32) -> i32 {
-    for view in (0..region::slots()).filter_map(|index| arena::view(Slot::from_index(index))) {
-        let info = OxArenaInfo {
+    for slot in our_slots() {
+        let Some(view) = arena::view(slot) else { continue };
+        let mut info = OxArenaInfo {
             size: size_of::<OxArenaInfo>(),
             address: view.address,
             bytes: ARENA_SIZE,
             pools: POOLS_PER_ARENA,
             pools_vacant: view.vacant.count_ones() as usize,
             pools_clean: (view.vacant & !view.dirty).count_ones() as usize,
+            resident_bytes: os::resident(view.address, ARENA_SIZE),
+            ..OxArenaInfo::default()
         };
+        for pool in pools_of(slot).filter_map(self::info) {
+            info.live_blocks += pool.live;
+            info.live_bytes += pool.live * pool.block_bytes;
+            info.free_bytes += pool.free * pool.block_bytes;
+            info.untouched_bytes += pool.untouched * pool.block_bytes;
+            info.purged_bytes += pool.purged_bytes;
+        }
         let answer = visit(&info);
         if answer != 0 {
             return answer;
@@ -43,18 +57,17 @@ pub fn visit_pools(mut visit: impl FnMut(&OxPoolInfo) -> i32) -> i32 {
     })
 }
 
-fn each_pool(mut visit: impl FnMut(PoolRef) -> i32) -> i32 {
-    for slot in (0..region::slots()).map(Slot::from_index).filter(|slot| slot.is_ours()) {
-        for index in 0..POOLS_PER_ARENA {
-            if let Some(pool) = pool::of(slot.address() + index * POOL_SIZE) {
-                let answer = visit(pool);
-                if answer != 0 {
-                    return answer;
-                }
-            }
-        }
-    }
-    0
+fn each_pool(visit: impl FnMut(PoolRef) -> i32) -> i32 {
+    our_slots().flat_map(pools_of).map(visit).find(|answer| *answer != 0).unwrap_or(0)
+}
+
+fn our_slots() -> impl Iterator<Item = Slot> {
+    (0..region::slots()).map(Slot::from_index).filter(|slot| slot.is_ours())
+}
+
+/// The pools that start in a slot, whatever became of them.
+fn pools_of(slot: Slot) -> impl Iterator<Item = PoolRef> {
+    (0..POOLS_PER_ARENA).filter_map(move |index| pool::of(slot.address() + index * POOL_SIZE))
 }
 
 fn info(pool: PoolRef) -> Option<OxPoolInfo> {
@@ -105,15 +118,12 @@ pub fn totals() -> OxStats {
             _ => {
                 totals.large_blocks += 1;
                 totals.large_bytes += info.bytes;
-                totals.resident_bytes += os::resident(info.address, info.bytes);
             }
         }
         0
     });
-    visit_arenas(|arena| {
-        totals.resident_bytes += os::resident(arena.address, arena.bytes);
-        0
-    });
+    // Of arenas and extents alike; both are made of whole slots.
+    totals.resident_bytes = our_slots().map(|slot| os::resident(slot.address(), ARENA_SIZE)).sum();
     for (index, domain) in domains.iter_mut().enumerate() {
         domain.pool_bytes = held(index).now();
         domain.peak_bytes = held(index).peak();
@@ -122,9 +132,6 @@ pub fn totals() -> OxStats {
     totals.arenas = arena::TOTALS.arenas.load(Relaxed);
     totals.arenas_peak = arena::TOTALS.arenas_peak.load(Relaxed);
     totals.large_cached_bytes = extent::dirty_bytes();
-    // At most: some of it may never have been resident. To ask the kernel would
-    // take a lock, and a signal handler may want the statistics.
-    totals.resident_bytes += totals.large_cached_bytes;
     totals.mapped_bytes = arena::mapped_bytes() + extent::mapped_bytes();
     totals.metadata_bytes = region::record_bytes() + life::HEAP_BYTES.load(Relaxed);
     totals.given_back_bytes = arena::TOTALS.given_back.load(Relaxed);
@@ -133,4 +140,51 @@ pub fn totals() -> OxStats {
     totals.handovers = life::HANDOVERS.load(Relaxed);
     totals.remote_frees = slow::REMOTE_FREES.load(Relaxed);
     totals
+}
+
+/// Rows of `classes`.
+pub const CLASSES: usize = DOMAINS * ROWS;
+
+/// The size classes of each domain, its spans, its large blocks.
+pub fn classes() -> [OxClassStats; CLASSES] {
+    let mut classes: [OxClassStats; CLASSES] = core::array::from_fn(empty_class);
+    for slot in our_slots() {
+        let resident = Residency::of(slot.address(), ARENA_SIZE);
+        for pool in pools_of(slot) {
+            let (Some(row), Some(info)) = (counting::row_of(pool), info(pool)) else { continue };
+            let class = &mut classes[pool.domain() * ROWS + row];
+            class.pools += 1;
+            class.pool_bytes += info.bytes;
+            class.live_blocks += info.live;
+            class.live_bytes += info.live * info.block_bytes;
+            class.free_bytes += info.free * info.block_bytes;
+            class.untouched_bytes += info.untouched * info.block_bytes;
+            class.purged_bytes += info.purged_bytes;
+            class.resident_bytes += match row {
+                LARGE => os::resident(info.address, info.bytes),
+                _ => resident.bytes(info.address - slot.address(), info.bytes),
+            };
+        }
+    }
+    classes
+}
+
+fn empty_class(index: usize) -> OxClassStats {
+    let (domain, row) = (index / ROWS, index % ROWS);
+    let [taken, freed] = counting::counted(domain, row);
+    OxClassStats {
+        size: size_of::<OxClassStats>(),
+        domain: domain as u32 + OX_DOMAIN_MEM as u32,
+        kind: match row {
+            SPANS => OX_KIND_SPAN,
+            LARGE => OX_KIND_LARGE,
+            _ => OX_KIND_CLASS,
+        },
+        block_bytes: SizeClass::from_index(row).map_or(0, SizeClass::block_size),
+        taken_blocks: taken.0,
+        taken_bytes: taken.1,
+        freed_blocks: freed.0,
+        freed_bytes: freed.1,
+        ..OxClassStats::default()
+    }
 }

@@ -1,5 +1,6 @@
 //! Memory, time and processes on Linux.
 
+use crate::layout::{ARENA_SIZE, MIN_PAGE};
 use core::ffi::c_void;
 use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
@@ -141,24 +142,35 @@ pub fn split_huge_page(page: usize) {
     advise(page, page_size(), libc::MADV_FREE);
 }
 
+/// Which pages of a mapped range of at most an arena are in memory.
+pub struct Residency([u8; ARENA_SIZE / MIN_PAGE]);
+
+impl Residency {
+    /// Of what is not mapped (any more), nothing is.
+    pub fn of(address: usize, bytes: usize) -> Self {
+        let _errno = KeepErrno::new();
+        let mut seen = [0; ARENA_SIZE / MIN_PAGE];
+        debug_assert!(bytes <= ARENA_SIZE);
+        // SAFETY: `seen` has a byte for each page of the range.
+        let answer = unsafe { libc::mincore(address as *mut c_void, bytes, seen.as_mut_ptr()) };
+        Residency(if answer == 0 { seen } else { [0; ARENA_SIZE / MIN_PAGE] })
+    }
+
+    /// How many bytes, from `offset` on, are in memory; none outside of the range.
+    pub fn bytes(&self, offset: usize, bytes: usize) -> usize {
+        let page = page_size();
+        let pages = self.0.get(offset / page..(offset + bytes).div_ceil(page)).unwrap_or(&[]);
+        (pages.iter().filter(|seen| **seen & 1 == 1).count() * page).min(bytes)
+    }
+}
+
 /// How many bytes of a mapped range are in memory.
 pub fn resident(address: usize, bytes: usize) -> usize {
-    let _errno = KeepErrno::new();
-    let page = page_size();
-    let mut seen = [0u8; 512];
-    let mut total = 0;
-    let mut offset = 0;
-    while offset < bytes {
-        let part = (bytes - offset).min(seen.len() * page);
-        // SAFETY: `seen` has a byte for each page of the part.
-        let answer =
-            unsafe { libc::mincore((address + offset) as *mut c_void, part, seen.as_mut_ptr()) };
-        if answer == 0 {
-            total += seen[..part.div_ceil(page)].iter().filter(|b| **b & 1 == 1).count() * page;
-        }
-        offset += part;
-    }
-    total.min(bytes)
+    let part = |offset: usize| {
+        let part = (bytes - offset).min(ARENA_SIZE);
+        Residency::of(address + offset, part).bytes(0, part)
+    };
+    (0..bytes).step_by(ARENA_SIZE).map(part).sum()
 }
 
 /// Milliseconds that only ever grow; as coarse as the kernel's tick, and as
