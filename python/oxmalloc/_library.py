@@ -26,6 +26,8 @@ OX_ERR_NO_MEMORY, OX_ERR_SECOND_COPY, OX_ERR_ARGUMENT = -7, -8, -9
 OX_NOT_INSTALLED = -10
 
 POOL_STATES = ("used", "full", "empty", "span", "large")
+CLASS_KINDS = ("class", "span", "large")
+OPTION_KINDS = ("flag", "number", "word")
 
 
 # --- The structures of oxmalloc.h (a test compares them) ------------------------
@@ -61,8 +63,21 @@ class OxStats(ctypes.Structure):
     ]
 
 
+class OxClassStats(ctypes.Structure):
+    _fields_ = [
+        ("size", ctypes.c_size_t),
+        ("domain", ctypes.c_uint32),
+        ("kind", ctypes.c_uint32),
+        *_sizes(
+            "block_bytes pools pool_bytes live_blocks live_bytes free_bytes untouched_bytes "
+            "purged_bytes resident_bytes taken_blocks taken_bytes freed_blocks freed_bytes"),
+    ]
+
+
 class OxArenaInfo(ctypes.Structure):
-    _fields_ = _sizes("size address bytes pools pools_vacant pools_clean")
+    _fields_ = _sizes(
+        "size address bytes pools pools_vacant pools_clean live_blocks live_bytes free_bytes "
+        "untouched_bytes purged_bytes resident_bytes")
 
 
 class OxPoolInfo(ctypes.Structure):
@@ -74,20 +89,34 @@ class OxPoolInfo(ctypes.Structure):
     ]
 
 
+class OxOptionInfo(ctypes.Structure):
+    _fields_ = [
+        ("size", ctypes.c_size_t),
+        *[(name, ctypes.c_char_p) for name in "name unit help words".split()],
+        ("kind", ctypes.c_uint32),
+        *_sizes("default_value least most value"),
+    ]
+
+
 ArenaVisitor = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.POINTER(OxArenaInfo), ctypes.c_void_p)
 PoolVisitor = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.POINTER(OxPoolInfo), ctypes.c_void_p)
+OptionVisitor = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.POINTER(OxOptionInfo), ctypes.c_void_p)
 
 # name -> (result, arguments)
 _FUNCTIONS: Dict[str, Tuple[Any, List[Any]]] = {
     "Ox_Install": (ctypes.c_int, []),
     "Ox_GetStatus": (ctypes.c_int, [ctypes.POINTER(OxStatus)]),
     "Ox_GetStats": (ctypes.c_int, [ctypes.POINTER(OxStats)]),
+    "Ox_GetClassStats": (ctypes.c_int, [ctypes.POINTER(OxClassStats), ctypes.c_size_t, ctypes.c_size_t]),
     "Ox_Trim": (ctypes.c_size_t, []),
     "Ox_UsableSize": (ctypes.c_size_t, [ctypes.c_void_p]),
     "Ox_Owns": (ctypes.c_int, [ctypes.c_void_p]),
     "Ox_Version": (ctypes.c_char_p, []),
     "Ox_VisitArenas": (ctypes.c_int, [ArenaVisitor, ctypes.c_void_p]),
     "Ox_VisitPools": (ctypes.c_int, [PoolVisitor, ctypes.c_void_p]),
+    "Ox_VisitOptions": (ctypes.c_int, [OptionVisitor, ctypes.c_void_p]),
+    "Ox_StartCounting": (ctypes.c_int, []),
+    "Ox_StopCounting": (ctypes.c_int, []),
     "Ox_WriteSnapshot": (ctypes.c_int, [ctypes.c_int]),
 }
 

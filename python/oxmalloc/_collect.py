@@ -1,0 +1,103 @@
+"""Memory given back after the garbage collector has run."""
+from __future__ import annotations
+
+import gc
+import re
+import time
+from types import TracebackType
+from typing import Any, Dict, Optional, Type, Union
+
+from ._status import active_library
+
+_UNITS = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0}
+
+
+def seconds(every: Union[int, float, str]) -> float:
+    """A duration as seconds: a number of them, or "500ms", "2s", "1min", "1h"."""
+    if isinstance(every, str):
+        parts = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|min|h)\s*", every)
+        if parts:
+            return float(parts.group(1)) * _UNITS[parts.group(2)]
+    elif isinstance(every, (int, float)) and not isinstance(every, bool) and 0 <= every < float("inf"):
+        return float(every)
+    raise ValueError('every=%r is no duration: use a number of seconds, or "500ms", "2s", "1min", "1h"' % (every,))
+
+
+class TrimAfterGC:
+    """What `trim_after_gc()` switched on, and what came of it.
+
+    A context manager, too: it is switched off where its `with` ends.
+    """
+
+    times: int = 0
+    """How often memory was given back."""
+    last_bytes: int = 0
+    """Bytes given back the last time."""
+    total_bytes: int = 0
+    """Bytes given back in all."""
+    last_seconds: float = 0.0
+    """How long that took the last time."""
+    total_seconds: float = 0.0
+    """How long that took in all."""
+
+    def __init__(self, generation: int, every: float) -> None:
+        self.generation = generation
+        self.every = every
+        self._trim = active_library().Ox_Trim
+        self._clock = time.monotonic
+        self._due = self._clock()
+        gc.callbacks.append(self._collected)
+
+    def _collected(self, phase: str, info: Dict[str, Any]) -> None:
+        # The collection is over and the GIL is ours. A collection never starts
+        # inside the allocator, and trimming runs no Python code, so this may be
+        # done here. (While the interpreter ends, globals may be gone.)
+        if phase != "stop" or info["generation"] < self.generation:
+            return
+        begun = self._clock()
+        if begun < self._due:
+            return
+        self.last_bytes = self._trim()
+        ended = self._clock()
+        self._due = ended + self.every
+        self.last_seconds = ended - begun
+        self.times += 1
+        self.total_bytes += self.last_bytes
+        self.total_seconds += self.last_seconds
+
+    @property
+    def active(self) -> bool:
+        """Whether it is switched on."""
+        return self._collected in gc.callbacks
+
+    def stop(self) -> None:
+        """Switches it off; the figures stay. A second call does nothing."""
+        if self._collected in gc.callbacks:
+            gc.callbacks.remove(self._collected)
+
+    def __enter__(self) -> TrimAfterGC:
+        return self
+
+    def __exit__(self, kind: Optional[Type[BaseException]], value: Optional[BaseException],
+                 traceback: Optional[TracebackType]) -> None:
+        self.stop()
+
+    def __repr__(self) -> str:
+        return "<TrimAfterGC %s: %d bytes given back in %d times, %d the last time>" % (
+            "on" if self.active else "off", self.total_bytes, self.times, self.last_bytes)
+
+
+def trim_after_gc(generation: int = 2, every: Union[int, float, str] = "1s") -> TrimAfterGC:
+    """From now on, gives memory back when the garbage collector has run.
+
+    `generation`: after collections of this generation or an older one; 2 is a full
+    collection, also one by gc.collect(). `every`: at the most so often, as a number
+    of seconds or "500ms", "2s", "1min"; what comes earlier is left out. It takes as
+    long as trim(), in the thread that collected.
+
+    Switch it off by `.stop()`, or use it with `with`. ValueError for arguments that
+    make no sense, NotActiveError when oxmalloc does not serve this process.
+    """
+    if generation not in (0, 1, 2):
+        raise ValueError("generation=%r: the collector has the generations 0, 1 and 2" % (generation,))
+    return TrimAfterGC(generation, seconds(every))

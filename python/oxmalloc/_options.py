@@ -1,0 +1,63 @@
+"""The library's options, from its own table."""
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, List, Tuple
+
+from ._library import OPTION_KINDS, OptionVisitor, library
+
+_PREFIX = "OXMALLOC_"
+
+
+@dataclasses.dataclass(frozen=True)
+class Option:
+    """One environment variable that the library reads (from Ox_VisitOptions)."""
+
+    name: str
+    """As the environment has it: "OXMALLOC_PURGE_DELAY_MS"."""
+    kind: str
+    """"flag" (0 or 1), "number" or "word"."""
+    unit: str
+    """What a number counts, as "ms"; else ""."""
+    words: Tuple[str, ...]
+    """The words that may be chosen; () unless the kind is "word"."""
+    least: int
+    """The smallest number."""
+    most: int
+    """The largest number."""
+    default: str
+    """The value when the variable is not set."""
+    value: str
+    """The value that is in force in this process."""
+    help: str
+    """What the option does."""
+
+    @property
+    def flag(self) -> str:
+        """As a command line has it: "--purge-delay-ms"."""
+        return "--" + self.name[len(_PREFIX):].lower().replace("_", "-")
+
+
+def options() -> Tuple[Option, ...]:
+    """Every option of the library, in the order of its table.
+
+    Works whether oxmalloc is active or not; `value` is the default where the
+    library had no reason to read the environment yet. Any thread.
+    """
+    found: List[Option] = []
+
+    def add(shown: Any, _: Any) -> int:
+        info = shown.contents
+        words = tuple(info.words.decode().split(",")) if info.words else ()
+
+        def text(value: int) -> str:
+            return words[value] if words else str(value)
+
+        found.append(Option(
+            name=info.name.decode(), kind=OPTION_KINDS[info.kind], unit=info.unit.decode(), words=words,
+            least=info.least, most=info.most, default=text(info.default_value), value=text(info.value),
+            help=info.help.decode()))
+        return 0
+
+    library().Ox_VisitOptions(OptionVisitor(add), None)
+    return tuple(found)
