@@ -119,7 +119,8 @@ def _own_cost() -> List[ClassChange]:
     """
     last: Optional[List[ClassChange]] = None
     for _ in range(10):
-        with Measurement() as empty:
+        empty = Measurement()
+        with empty:
             pass
         if empty._rows == last:
             break

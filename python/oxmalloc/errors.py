@@ -18,7 +18,7 @@ class NotActiveError(OxmallocError, RuntimeError):
     """
 
     def __init__(self, reason: str, advice: str, code: int) -> None:
-        super().__init__("oxmalloc is %s. %s" % (reason, advice))
+        super().__init__("%s. %s" % (reason, advice))
         self.reason = reason
         self.code = code
 
