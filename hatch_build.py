@@ -23,6 +23,10 @@ MACHINES = ("x86_64", "aarch64")
 
 
 class LibraryBuildHook(BuildHookInterface):
+    def dependencies(self) -> list[str]:
+        """What to install from PyPI to build with."""
+        return ["cargo-zigbuild", "ziglang"] if os.environ.get("WHEEL_GLIBC") else []
+
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         machine = platform.machine()
         if platform.system() != "Linux" or machine not in MACHINES:
