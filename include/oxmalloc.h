@@ -306,7 +306,8 @@ typedef struct OxStats {
      */
     size_t mapped_bytes;
     /*
-     Of mapped_bytes, what the kernel holds in memory (mincore).
+     Of mapped_bytes, what the kernel holds in memory (mincore; pages that it
+     replaced by its one page of zeros count, unlike in /proc's Rss).
      */
     size_t resident_bytes;
     /*

@@ -133,7 +133,8 @@ pub struct OxStats {
     pub large_cached_bytes: usize,
     /// Address space mapped for arenas and large blocks, live and freed.
     pub mapped_bytes: usize,
-    /// Of mapped_bytes, what the kernel holds in memory (mincore).
+    /// Of mapped_bytes, what the kernel holds in memory (mincore; pages that it
+    /// replaced by its one page of zeros count, unlike in /proc's Rss).
     pub resident_bytes: usize,
     /// Memory for the library's own records (pool headers, heaps), in bytes.
     pub metadata_bytes: usize,

@@ -166,7 +166,8 @@ def clean_env(extra=None):
         if name != "LD_PRELOAD" and not name.startswith(("PYTHON", "OXMALLOC_", "OXTEST_"))
     }
     # A version manager's shim on PATH must not pick another Python for a child.
-    env.update(PYTHONPATH=HERE, PYTHONDONTWRITEBYTECODE="1", OXTEST_LIB=LIB, **(extra or {}))
+    env.update(PYTHONPATH=HERE, PYTHONDONTWRITEBYTECODE="1", OXTEST_LIB=LIB)
+    env.update(extra or {})
     return env
 
 
