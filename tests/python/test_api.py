@@ -1,0 +1,238 @@
+"""The Python package's public face: exceptions, install, options, docstrings, types."""
+
+import inspect
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+
+import oxtest
+
+# Each in a process where oxmalloc is not active.
+CALLS = """
+import json
+import oxmalloc
+
+def outcome(call):
+    try:
+        call()
+    except oxmalloc.OxmallocError as error:
+        return [type(error).__name__, getattr(error, "code", None), str(error)]
+    return ["returned"]
+
+def measured():
+    with oxmalloc.measure():
+        pass
+
+print(json.dumps({
+    "stats": outcome(oxmalloc.stats), "trim": outcome(oxmalloc.trim),
+    "allocated_blocks": outcome(oxmalloc.allocated_blocks), "measure": outcome(measured),
+    "snapshot": outcome(lambda: oxmalloc.snapshot("/nowhere/heap.json")),
+    "trim_after_gc": outcome(oxmalloc.trim_after_gc)}))
+"""
+NEED_IT = {"stats", "trim", "allocated_blocks", "measure", "snapshot", "trim_after_gc"}
+
+
+@oxtest.each_interpreter
+class NotActive(unittest.TestCase):
+    def outcomes(self, py, preload=True, options=(), **env):
+        done = oxtest.run(py, CALLS, preload=preload, options=options, env=oxtest.package_env(env))
+        outcomes = json.loads(done.stdout)
+        self.assertEqual(set(outcomes), NEED_IT)
+        for outcome in outcomes.values():
+            self.assertEqual(outcome, outcomes["stats"])
+        return outcomes["stats"]
+
+    def test_says_why_and_what_to_do(self, py):
+        for why, advice, code, setting in (
+                ("not installed", "python -m oxmalloc run", oxtest.OX_NOT_INSTALLED, dict(preload=False)),
+                ("PYTHONMALLOC=malloc", "Unset PYTHONMALLOC", oxtest.OX_ERR_PYTHONMALLOC, dict(PYTHONMALLOC="malloc")),
+                ("dev mode", "leave out -X dev", oxtest.OX_ERR_PYTHONMALLOC, dict(options=("-X", "dev"))),
+                ("OXMALLOC_DISABLE", "Unset OXMALLOC_DISABLE", oxtest.OX_ERR_DISABLED, dict(OXMALLOC_DISABLE="1"))):
+            with self.subTest(why=why):
+                kind, told, text = self.outcomes(py, **setting)
+                self.assertEqual(kind, "NotActiveError")
+                self.assertEqual(told, code)
+                self.assertIn(why, text)
+                self.assertIn(advice, text)
+
+    def test_the_command_says_so_and_fails(self, py):
+        done = oxtest.run(py, "import sys; from oxmalloc.__main__ import main; sys.exit(main(['stats']))",
+                          preload=False, env=oxtest.package_env(), check=False)
+        self.assertEqual((done.returncode, done.stdout), (1, ""))
+        self.assertTrue(done.stderr.startswith("oxmalloc: inactive: not installed"), done.stderr)
+
+
+@oxtest.each_interpreter
+class Install(unittest.TestCase):
+    def test_late(self, py):
+        names = repr(tuple(("raw", "mem", "obj")[domain] for domain in sorted(py.domains)))
+        oxtest.run(py, """
+            import sys, threading, oxmalloc
+            assert not oxmalloc.status().active
+            assert oxmalloc.status().installed_by == ""
+            old = [object() for _ in range(1000)]
+            now = oxmalloc.install()
+            assert now.active and now.installed_by == "install" and now.reason == "active", now
+            assert now.domains == %s, now
+            assert now.python_version == sys.version_info[:3], now
+            assert oxmalloc.install() == now == oxmalloc.status()
+            before = oxmalloc.allocated_blocks()
+            new = [[i] for i in range(1000)]
+            assert oxmalloc.allocated_blocks() >= before + 1000 - 5
+            del old, new
+            # from a thread as well
+            seen = []
+            thread = threading.Thread(target=lambda: seen.append(oxmalloc.install()))
+            thread.start(); thread.join()
+            assert seen == [now], seen
+            """ % names, preload=False, env=oxtest.package_env())
+
+    def test_refused(self, py):
+        for code, words, options, env in (
+                ("import tracemalloc; tracemalloc.start()", "tracemalloc.stop()", (), {}),
+                ("", "Unset PYTHONMALLOC", (), {"PYTHONMALLOC": "debug"}),
+                ("", "leave out -X dev", ("-X", "dev"), {}),
+                ("", "Unset OXMALLOC_DISABLE", (), {"OXMALLOC_DISABLE": "1"})):
+            if py.debug and options:
+                continue  # dev mode's hooks are a debug build's default
+            with self.subTest(words=words):
+                done = oxtest.run(py, code + """
+import oxmalloc
+try:
+    oxmalloc.install()
+except oxmalloc.InstallError as error:
+    assert isinstance(error, oxmalloc.NotActiveError) and isinstance(error, RuntimeError)
+    assert error.reason.startswith("inactive: ") and error.code < 0
+    assert not oxmalloc.status().active
+    print(error)
+""", preload=False, options=options, env=oxtest.package_env(env))
+                self.assertIn(words, done.stdout)
+
+
+@oxtest.each_interpreter
+class Library(unittest.TestCase):
+    def test_the_copy_that_serves_is_asked(self, py):
+        # Preloaded from one place, with the package naming another.
+        with tempfile.TemporaryDirectory() as directory:
+            served = os.path.join(directory, "liboxmalloc.so.0")
+            shutil.copy(oxtest.LIB, served)
+            code = "import oxmalloc; now = oxmalloc.status(); print(now.active, now.library)"
+            done = oxtest.run(py, code, env=oxtest.package_env({"LD_PRELOAD": served}))
+            self.assertEqual(done.stdout.split(), ["True", os.path.realpath(served)])
+            # Whichever comes first, the one that was installed is found.
+            for preload in (served + ":" + oxtest.LIB, oxtest.LIB + ":" + served):
+                done = oxtest.run(py, code, env=oxtest.package_env({"LD_PRELOAD": preload}))
+                self.assertEqual(done.stdout.split()[0], "True", done.stdout)
+
+    def test_a_copy_that_came_later_is_asked(self, py):
+        with tempfile.TemporaryDirectory() as directory:
+            other = os.path.join(directory, "liboxmalloc.so")
+            shutil.copy(oxtest.LIB, other)
+            oxtest.run(py, """
+                import ctypes, sys, oxmalloc
+                assert not oxmalloc.status().active     # loads the package's
+                assert ctypes.PyDLL(sys.argv[1]).Ox_Install() >= 0
+                assert oxmalloc.status().active and oxmalloc.status().library == sys.argv[1], oxmalloc.status()
+                assert oxmalloc.install() == oxmalloc.status()
+                """, other, preload=False, env=oxtest.package_env())
+
+    def test_a_missing_one_is_named(self, py):
+        done = oxtest.run(py, """
+            import oxmalloc
+            for call in oxmalloc.status, oxmalloc.library_path, oxmalloc.install, oxmalloc.stats:
+                try:
+                    call()
+                except oxmalloc.LibraryError as error:
+                    print(error)
+            """, preload=False, env=oxtest.package_env({"OXMALLOC_LIBRARY": "/nowhere/liboxmalloc.so"}))
+        lines = done.stdout.splitlines()
+        self.assertEqual(len(lines), 4)
+        for line in lines:
+            self.assertIn("OXMALLOC_LIBRARY names /nowhere/liboxmalloc.so", line)
+
+    def test_importing_loads_nothing(self, py):
+        oxtest.run(py, """
+            import sys
+            import oxmalloc
+            with open("/proc/self/maps") as maps:
+                assert "liboxmalloc" not in maps.read()
+            """, preload=False, env=oxtest.package_env())
+
+    def test_options_are_those_of_the_library(self, py):
+        done = oxtest.run(py, """
+            import dataclasses, json, oxmalloc
+            print(json.dumps([dict(dataclasses.asdict(o), flag=o.flag) for o in oxmalloc.options()]))
+            """, env=oxtest.package_env({"OXMALLOC_HUGE_PAGES": "never"}))
+        options = {option["name"]: option for option in json.loads(done.stdout)}
+        with open(os.path.join(oxtest.ROOT, "README.md")) as readme:
+            table = [line.split("|")[1:-1] for line in readme if line.startswith("| `OXMALLOC_")]
+        self.assertEqual([row[0].strip(" `") for row in table], list(options))
+        for row in table:
+            option = options[row[0].strip(" `")]
+            self.assertEqual((row[2].strip(" `"), row[3].strip()), (option["default"], option["help"]))
+        huge = options["OXMALLOC_HUGE_PAGES"]
+        self.assertEqual((huge["value"], huge["words"], huge["flag"]), (
+            "never", ["auto", "never", "always"], "--huge-pages"))
+
+
+class Face(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        sys.path.insert(0, oxtest.PACKAGE)
+        cls.addClassCleanup(sys.path.remove, oxtest.PACKAGE)
+        import oxmalloc
+        cls.package = oxmalloc
+
+    def test_everything_public_has_a_docstring(self):
+        bare = []
+        for name in self.package.__all__:
+            thing = getattr(self.package, name)
+            if not inspect.getdoc(thing):
+                bare.append(name)
+            if inspect.isclass(thing):
+                members = vars(thing).items()
+                bare += ["%s.%s" % (name, member) for member, value in members
+                         if not member.startswith("_") and (inspect.isfunction(value) or isinstance(value, property))
+                         and not inspect.getdoc(value)]
+        self.assertEqual(bare, [])
+
+    def test_every_figure_is_explained(self):
+        # A string follows each field.
+        import ast
+        for module in ("_statistics", "_measure", "_status", "_options"):
+            with open(os.path.join(oxtest.PACKAGE, "oxmalloc", module + ".py")) as source:
+                tree = ast.parse(source.read())
+            for cls in (node for node in tree.body if isinstance(node, ast.ClassDef)):
+                for field, after in zip(cls.body, cls.body[1:] + [None]):
+                    if isinstance(field, ast.AnnAssign):
+                        self.assertTrue(isinstance(after, ast.Expr), "%s.%s" % (cls.name, field.target.id))
+
+    def test_needs_nothing_but_the_standard_library(self):
+        done = oxtest.run(oxtest.fastest_interpreter(), """
+            import sys
+            before = set(sys.modules)
+            import oxmalloc, oxmalloc.__main__
+            oxmalloc.__main__.parser()
+            import os
+            library = os.path.dirname(os.__file__)
+            for name in set(sys.modules) - before:
+                path = getattr(sys.modules[name], "__file__", None) or library
+                assert name.startswith("oxmalloc") or path.startswith(library) and "site-packages" not in path, name
+            """, preload=False, env=oxtest.package_env())
+        self.assertEqual(done.stderr, "")
+
+    def test_types(self):
+        mypy = shutil.which("mypy")
+        if not mypy:
+            self.skipTest("mypy is not installed (pip install mypy)")
+        done = subprocess.run([mypy, "--strict", os.path.join(oxtest.PACKAGE, "oxmalloc")], cwd=oxtest.ROOT,
+                              universal_newlines=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        self.assertEqual(done.returncode, 0, done.stdout)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,167 @@
+"""oxmalloc.trim() and trim_after_gc(): the bytes they tell are gone from /proc."""
+
+import unittest
+
+import oxtest
+
+SETTING = """
+import gc, sys, threading, time
+import oxmalloc
+
+def resident():
+    with open("/proc/self/smaps_rollup") as smaps:
+        for line in smaps:
+            if line.startswith("Rss:"):
+                return int(line.split()[1]) * 1024
+
+def near(told, measured, part=0.05):
+    assert abs(told - measured) <= part * measured, "told %d, /proc says %d" % (told, measured)
+
+class Node:
+    def __init__(self, load):
+        self.me, self.load = self, load     # a cycle, with something heavy
+"""
+
+
+@oxtest.each_interpreter
+class Trim(unittest.TestCase):
+    def inside(self, py, code, *args, **env):
+        # Nothing goes back by itself.
+        env.setdefault("OXMALLOC_PURGE_DELAY_MS", "3600000")
+        return oxtest.run(py, SETTING + code, *args, env=oxtest.package_env(env)).stdout
+
+    # Small blocks between survivors; buffers; spans; large blocks. Half of it stays,
+    # else the freeing itself would give back. Blocks fill their pools well: when the
+    # kernel splits a huge page it drops parts never touched, and nobody told it to.
+    GONE = """
+part_allowed, scale = float(sys.argv[1]), int(sys.argv[2])
+for size, number, part in (100, 300000, 64), (3000, 15000, 64), (262000, 300, 4), (5000000, 12, 4):
+    number *= scale
+    rooms = [[b"x" * (size + i % 2) for i in range(number)] for _ in range(2)]
+    gone = rooms[0]
+    for i in range(number):
+        if i % part:
+            gone[i] = None
+    # (The statistics take memory themselves, and that may give some back.)
+    kept, before = oxmalloc.stats(), resident()
+    told = oxmalloc.trim()
+    after, now = resident(), oxmalloc.stats()
+    assert told > 0.6 * (1 - 1 / part) * size * number, (size, told)
+    near(told, before - after, part_allowed)
+    given = now.given_back_bytes - kept.given_back_bytes
+    near(given, kept.resident_bytes - now.resident_bytes, part_allowed)
+    assert told <= given <= 1.1 * told, (told, given)
+    assert oxmalloc.trim() < 0.05 * told + 200000      # nothing is left to give
+    rooms = gone = None
+    oxmalloc.trim()
+"""
+
+    def test_what_it_tells_is_gone(self, py):
+        self.inside(py, self.GONE, 0.05, 2)
+
+    def test_what_it_tells_is_gone_without_huge_pages(self, py):
+        self.inside(py, self.GONE, 0.02, 1, OXMALLOC_HUGE_PAGES="never")
+
+    def test_after_a_full_collection(self, py):
+        self.inside(py, """
+gc.disable()
+stay = [b"x" * (100000 + i % 2) for i in range(1000)]
+def litter():
+    nodes = [Node(b"x" * (50000 + i % 2)) for i in range(1000)]
+
+with oxmalloc.trim_after_gc(every=0) as handle:
+    assert handle.active and handle.times == 0 and handle.last_bytes == 0
+    litter()
+    before = resident()
+    gc.collect(0)                       # too young a collection
+    assert handle.times == 0
+    litter()
+    before, given = resident(), oxmalloc.stats().given_back_bytes
+    gc.collect()
+    after, told = resident(), oxmalloc.stats().given_back_bytes - given
+    assert handle.times == 1, handle.times
+    near(told, before - after)
+    # What the freeing gave back at once is not its own.
+    assert 0 < handle.last_bytes <= told and handle.total_bytes == handle.last_bytes
+    assert handle.last_bytes > 0.5 * 50000 * 1000, handle.last_bytes
+    assert 0 < handle.last_seconds == handle.total_seconds < 10
+    litter(); gc.collect()
+    assert handle.times == 2 and handle.total_bytes > handle.last_bytes > 0
+    assert str(handle.total_bytes) in repr(handle)
+assert not handle.active
+litter(); gc.collect()
+assert handle.times == 2
+""")
+
+    def test_no_more_often_than_asked(self, py):
+        self.inside(py, """
+gc.disable()
+rare, often = oxmalloc.trim_after_gc(every="1h"), oxmalloc.trim_after_gc(every="0.5ms")
+for _ in range(5):
+    gc.collect()
+    began = time.monotonic()
+    while time.monotonic() - began < 0.001:
+        pass
+assert rare.times == 1, rare.times      # the first one is due at once
+assert often.times == 5, often.times
+rare.stop(); rare.stop()                # twice does no harm
+gc.collect()
+assert (rare.times, often.times) == (1, 6)
+often.stop()
+assert gc.callbacks == []
+""")
+
+    def test_younger_generations(self, py):
+        self.inside(py, """
+gc.disable()
+with oxmalloc.trim_after_gc(generation=0, every=0) as all_, oxmalloc.trim_after_gc(generation=1, every=0) as middle:
+    gc.collect(0); gc.collect(1); gc.collect(2)
+assert (all_.times, middle.times) == (3, 2), (all_.times, middle.times)
+""")
+
+    def test_wherever_a_collection_comes(self, py):
+        # In threads, in the middle of whatever allocates, as often as can be.
+        self.inside(py, """
+import inside
+gc.set_threshold(30, 2, 2)
+with oxmalloc.trim_after_gc(generation=0, every=0) as handle:
+    with inside.busy(threads=3):
+        inside.churn(1500, seed=5)
+        for i in range(6000):
+            Node([i] * 300)
+assert handle.times > 100, handle.times
+oxmalloc.stats()
+""", OXMALLOC_PURGE_DELAY_MS="0")
+
+    def test_at_exit_it_is_silent(self, py):
+        done = oxtest.run(py, SETTING + """
+handle = oxmalloc.trim_after_gc(every=0)
+nodes = Node(bytearray(1000000))
+""", env=oxtest.package_env())
+        self.assertEqual(done.stderr, "")
+
+    def test_arguments(self, py):
+        self.inside(py, """
+from oxmalloc._collect import seconds
+for text, value in ("500ms", 0.5), ("2s", 2), ("1min", 60), (" 1.5 h ", 5400), (0, 0), (0.25, 0.25), (3, 3):
+    assert seconds(text) == value, (text, seconds(text))
+for wrong in "soon", "", "5", "-1s", "1 day", -1, float("inf"), float("nan"), None, True, [1]:
+    try:
+        oxmalloc.trim_after_gc(every=wrong)
+    except ValueError as error:
+        assert "500ms" in str(error) and repr(wrong) in str(error), error
+    else:
+        raise AssertionError(wrong)
+for wrong in 3, -1, "2":
+    try:
+        oxmalloc.trim_after_gc(wrong)
+    except ValueError as error:
+        assert "generation" in str(error)
+    else:
+        raise AssertionError(wrong)
+assert gc.callbacks == []
+""")
+
+
+if __name__ == "__main__":
+    unittest.main()
