@@ -186,10 +186,10 @@ class Stats:
 def stats() -> Stats:
     """What the heap of this process holds now.
 
-    Walks the headers of all pools and asks the kernel for residency: two to
-    three milliseconds for each GB, during which the GIL is held. Any thread; exact
-    while no other thread without the GIL allocates. NotActiveError when oxmalloc
-    does not serve this process.
+    Walks the headers of all pools and asks the kernel for residency: about 4 ms
+    for each GB, during which the GIL is held. Any thread; exact while no other
+    thread without the GIL allocates. NotActiveError when oxmalloc does not serve
+    this process.
     """
     lib = active_library()
     totals, classes = OxStats(ctypes.sizeof(OxStats)), class_rows(lib)
@@ -213,7 +213,7 @@ def allocated_blocks() -> int:
     Serves where sys.getallocatedblocks() does not: that counts pymalloc's blocks
     only, and is 0 under another allocator. Two calls with nothing in between give
     the same number, so the difference of two is what was left over, as
-    `regrtest -R` asks. Costs what stats() does. Any thread. NotActiveError when
+    `regrtest -R` asks. Takes about 1 ms for each GB. Any thread. NotActiveError when
     oxmalloc does not serve this process.
     """
     out = _totals

@@ -3,6 +3,7 @@
 import inspect
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -177,6 +178,36 @@ class Library(unittest.TestCase):
         huge = options["OXMALLOC_HUGE_PAGES"]
         self.assertEqual((huge["value"], huge["words"], huge["flag"]), (
             "never", ["auto", "never", "always"], "--huge-pages"))
+
+
+@oxtest.each_interpreter
+class Documents(unittest.TestCase):
+    """The examples of the documents run as they are."""
+
+    def run_examples(self, py, *path, preload):
+        with open(os.path.join(oxtest.ROOT, *path)) as text:
+            examples = re.findall(r"^```python\n(.*?)^```", text.read(), re.MULTILINE | re.DOTALL)
+        self.assertTrue(examples)
+        return oxtest.run(py, "\n".join(examples), preload=preload, env=oxtest.package_env()).stdout
+
+    def test_readme(self, py):
+        said = self.run_examples(py, "README.md", preload=False)
+        self.assertIn("bytes given back to the system", said)
+        self.assertIn("active=True", said)
+
+    def test_python_page(self, py):
+        said = self.run_examples(py, "docs", "python.md", preload=True)
+        self.assertTrue(said.startswith("True "), said)
+        self.assertIn("bytes given back", said)
+
+    def test_every_name_is_on_the_page(self, py):
+        with open(os.path.join(oxtest.ROOT, "docs", "python.md")) as text:
+            page = text.read()
+        names = oxtest.run(py, "import oxmalloc; print(*(n for n in oxmalloc.__all__ if n[0].islower()))",
+                           preload=False, env=oxtest.package_env()).stdout.split()
+        self.assertGreater(len(names), 8)
+        for name in names:
+            self.assertIn(name + "(", page)
 
 
 class Face(unittest.TestCase):
