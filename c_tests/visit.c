@@ -1,6 +1,7 @@
 /* The visitors show the same heap as the totals, end when told to, and leave
  * the callback free to allocate. */
 #include <stdlib.h>
+#include <time.h>
 
 #include "check.h"
 
@@ -130,12 +131,66 @@ static int busy_arena(const OxArenaInfo *arena, void *calls)
     return busy(NULL, calls);
 }
 
+static size_t now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (size_t)now.tv_sec * 1000 + (size_t)now.tv_nsec / 1000000;
+}
+
+typedef struct {
+    size_t block, age_ms;
+} Age;
+
+static int find_age(const OxPoolInfo *p, void *arg)
+{
+    Age *age = arg;
+    bool here = age->block - p->address < p->bytes;
+    age->age_ms = here ? p->age_ms : age->age_ms;
+    return here;
+}
+
+static size_t age_of(const void *block)
+{
+    Age age = {(size_t)block, 0};
+    CHECK(Ox_VisitPools(find_age, &age) == 1, "%p lies in no pool", block);
+    return age.age_ms;
+}
+
+/* Ages are those of the clock, asleep or not, to about 20 ms: 16 of our own and
+ * up to 10 of the coarse clock at either end. */
+static void ages(const Domain *d)
+{
+    enum { SLEEP = 120, COARSE = 40 };
+    void *block[COUNT(SIZES)];
+    size_t before = now_ms();
+    for (size_t s = 0; s < COUNT(SIZES); s++) {
+        block[s] = take(d, SIZES[s]);
+    }
+    size_t opened = now_ms();
+    nanosleep(&(struct timespec){.tv_nsec = SLEEP * 1000000L}, NULL);
+    for (size_t s = 0; s < COUNT(SIZES); s++) {
+        size_t least = now_ms() - opened, age = age_of(block[s]), most = now_ms() - before;
+        CHECK(age + COARSE >= least, "%s: %zu bytes are %zu ms old, opened %zu ago", d->name, SIZES[s], age, least);
+        /* A small block may lie in a pool that was open before. */
+        CHECK(SIZES[s] <= LAST_CLASS || age <= most + COARSE, "%s: %zu bytes are %zu ms old, asked for %zu ago",
+              d->name, SIZES[s], age, most);
+        d->f.free(NULL, block[s]);
+    }
+    void *young = take(d, LAST_SPAN);
+    CHECK(age_of(young) < SLEEP, "%s: a new span is %zu ms old", d->name, age_of(young));
+    d->f.free(NULL, young);
+}
+
 int main(void)
 {
     enum { N = 4000 };
     static void *block[2][N];
     size_t held = 0;
     sums_equal_stats(); /* nothing there yet */
+    EACH_OWN_DOMAIN(d) {
+        ages(d);
+    }
     srand(1);
     for (int i = 0; i < N; i++) {
         /* mostly small, each kind present; some freed so that pools differ */

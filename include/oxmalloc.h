@@ -460,6 +460,11 @@ typedef struct OxPoolInfo {
      Bytes of the pool given back to the operating system.
      */
     size_t purged_bytes;
+    /*
+     Milliseconds since the pool (or span, or large block) was opened, to
+     about 20. A large block that is resized is opened anew.
+     */
+    size_t age_ms;
 } OxPoolInfo;
 
 /*

@@ -247,6 +247,9 @@ pub struct OxPoolInfo {
     pub untouched: usize,
     /// Bytes of the pool given back to the operating system.
     pub purged_bytes: usize,
+    /// Milliseconds since the pool (or span, or large block) was opened, to
+    /// about 20. A large block that is resized is opened anew.
+    pub age_ms: usize,
 }
 
 /// Shows one arena; a value other than 0 ends the visit.

@@ -90,6 +90,9 @@ pub struct Pool {
     pub remote: remote::List,
     remote_count: AtomicU32,
     domain: AtomicU8,
+    /// While the pool is vacant, the first or last of a free extent: what
+    /// FreeExtent says of that.
+    extent_dirty: Cell<bool>,
     /// The next pool with such blocks.
     pub pending_next: AtomicUsize,
     /// Neighbours among the sparse pools, or the dirty extents.
@@ -98,8 +101,10 @@ pub struct Pool {
     pub sparse_since: Cell<u32>,
     /// Blocks allocated when it was last looked at; -1 when not listed.
     pub sparse_live: Cell<i32>,
-    /// While the pool is vacant: see FreeExtent.
-    extent: Cell<FreeExtent>,
+    extent_pools: Cell<u32>,
+    /// When the pool, span or large block was opened (see `opening_time`).
+    opened: AtomicU32,
+    extent_since: Cell<u64>,
 }
 
 /// The free extent that a pool is the first or last of.
@@ -124,7 +129,7 @@ const _: () = assert!(core::mem::offset_of!(Pool, remote) == 64);
 pub type PoolRef = &'static Pool;
 
 // SAFETY: the Cells are touched only by the heap's owner (see Owned), or under
-// the locks of the layers below while the pool belongs to nobody (`extent` is
+// the locks of the layers below while the pool belongs to nobody (`extent_*` are
 // always under the lock of the extents: neighbours look at it).
 unsafe impl Sync for Pool {}
 
@@ -197,6 +202,15 @@ fn give_back_pages(base: usize, pages: u16) -> usize {
     bytes
 }
 
+/// Milliseconds in a unit of Pool::opened: 32 bits last for two years, and the
+/// system's coarse clock is hardly finer.
+const OPENED_UNIT: u64 = 16;
+
+/// The present, as Pool::opened notes it. Not working time: this is for people.
+fn opening_time() -> u32 {
+    (os::now_ms() / OPENED_UNIT) as u32
+}
+
 /// What a free did.
 pub enum Pushed {
     Done,
@@ -246,7 +260,10 @@ impl Pool {
             age: Link::new(),
             sparse_since: Cell::new(0),
             sparse_live: Cell::new(-1),
-            extent: Cell::new(FreeExtent::NONE),
+            extent_dirty: Cell::new(false),
+            extent_pools: Cell::new(0),
+            opened: AtomicU32::new(0),
+            extent_since: Cell::new(0),
         }
     }
 
@@ -333,6 +350,13 @@ impl Pool {
         self.purged.load(Relaxed).count_ones() as usize * os::page_size()
     }
 
+    /// Milliseconds since the pool, span or large block was opened, asleep or
+    /// not; to about 20 ms.
+    pub fn age_ms(&self) -> usize {
+        let units = opening_time().wrapping_sub(self.opened.load(Relaxed));
+        units as usize * OPENED_UNIT as usize
+    }
+
     /// Whether `address` is where a block of this pool, span or mapping starts.
     pub fn is_block(&self, address: usize) -> bool {
         let offset = address.wrapping_sub(self.start.load());
@@ -387,6 +411,7 @@ impl Pool {
         self.start.store(address);
         self.area.store(size);
         self.domain.store(domain as u8, Relaxed);
+        self.opened.store(opening_time(), Relaxed);
         self.state.store(state as u8, Relaxed);
     }
 
@@ -407,11 +432,17 @@ impl Pool {
     /// `address`, or ends with it.
     pub fn set_extent(&self, address: usize, extent: FreeExtent) {
         self.start.store(address);
-        self.extent.set(extent);
+        self.extent_pools.set(extent.pools);
+        self.extent_dirty.set(extent.dirty);
+        self.extent_since.set(extent.since);
     }
 
     pub fn extent(&self) -> FreeExtent {
-        self.extent.get()
+        FreeExtent {
+            pools: self.extent_pools.get(),
+            dirty: self.extent_dirty.get(),
+            since: self.extent_since.get(),
+        }
     }
 
     /// Makes the record vacant. False when it was: then somebody else closed

@@ -96,6 +96,7 @@ fn info(pool: PoolRef) -> Option<OxPoolInfo> {
         free: capacity - live - untouched,
         untouched,
         purged_bytes: if single { 0 } else { pool.purged_bytes() },
+        age_ms: pool.age_ms(),
     })
 }
 
