@@ -1,5 +1,6 @@
 /* Ox_WriteSnapshot: JSON (the runner parses the *.json left here), also when
  * memory is exhausted; a descriptor that fails gives its errno. */
+/* env: OXMALLOC_HUGE_PAGES=never */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -25,6 +26,29 @@ static int create(const char *path)
     return fd;
 }
 
+/* A large block's row, found by its address in the text. */
+static void shows_large(const char *path, const void *block, size_t bytes, size_t touched)
+{
+    static char text[8 * 1024 * 1024];
+    int fd = open(path, O_RDONLY);
+    ssize_t length = read(fd, text, sizeof text - 1);
+    CHECK(length > 0 && length < (ssize_t)sizeof text - 1, "%s has %zd bytes", path, length);
+    close(fd);
+    text[length] = 0;
+    const char *columns =
+        "\"large_fields\":[\"address\",\"bytes\",\"domain\",\"resident_bytes\",\"age_ms\"],\"large_blocks\":[";
+    const char *rows = strstr(text, columns);
+    CHECK(rows != NULL, "no columns of large blocks in %s", path);
+    char start[64];
+    snprintf(start, sizeof start, "\n[%zu,%zu,\"mem\",", (size_t)block, bytes);
+    const char *row = strstr(rows, start);
+    CHECK(row != NULL, "no row%s in %s", start, path);
+    size_t resident, age;
+    CHECK(sscanf(row + strlen(start), "%zu,%zu]", &resident, &age) == 2, "%.80s", row);
+    CHECK(resident == touched, "%zu resident, %zu touched", resident, touched);
+    CHECK(age < 60000, "%zu ms old", age);
+}
+
 static off_t snapshot(int fd)
 {
     int code = Ox_WriteSnapshot(fd);
@@ -46,6 +70,13 @@ int main(void)
     }
     off_t full = snapshot(create("full.json"));
     CHECK(full > empty, "%ld bytes with blocks, %ld without", (long)full, (long)empty);
+
+    /* What is resident is what was touched, page for page. */
+    Ox_Trim();
+    char *large = OxMem_Malloc(NULL, 40 * MIB);
+    memset(large + 8 * MIB, 1, 3 * MIB);
+    snapshot(create("large.json"));
+    shows_large("large.json", large, 40 * MIB, 3 * MIB);
 
     signal(SIGPIPE, SIG_IGN);
     int ends[2], closed = create("closed"), code, no_space = open("/dev/full", O_WRONLY);

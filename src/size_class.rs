@@ -38,8 +38,8 @@ impl SizeClass {
         (index < COUNT).then_some(SizeClass(index as u8))
     }
 
-    #[cfg(test)]
-    fn all() -> impl Iterator<Item = SizeClass> {
+    /// Every class, the smallest first.
+    pub fn all() -> impl Iterator<Item = SizeClass> {
         (0..COUNT as u8).map(SizeClass)
     }
 

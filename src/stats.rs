@@ -61,6 +61,7 @@ fn each_pool(visit: impl FnMut(PoolRef) -> i32) -> i32 {
     our_slots().flat_map(pools_of).map(visit).find(|answer| *answer != 0).unwrap_or(0)
 }
 
+/// The slots that hold an arena or large blocks.
 fn our_slots() -> impl Iterator<Item = Slot> {
     (0..region::slots()).map(Slot::from_index).filter(|slot| slot.is_ours())
 }
@@ -98,6 +99,23 @@ fn info(pool: PoolRef) -> Option<OxPoolInfo> {
         purged_bytes: if single { 0 } else { pool.purged_bytes() },
         age_ms: pool.age_ms(),
     })
+}
+
+/// Calls `visit` with the address and length of each piece of memory that large
+/// blocks lie in, live and freed ones.
+pub fn visit_extents(mut visit: impl FnMut(usize, usize) -> i32) -> i32 {
+    let mut slots = our_slots().filter(|slot| arena::view(*slot).is_none()).peekable();
+    while let Some(first) = slots.next() {
+        let mut end = first.address() + ARENA_SIZE;
+        while slots.next_if(|slot| slot.address() == end).is_some() {
+            end += ARENA_SIZE;
+        }
+        let answer = visit(first.address(), end - first.address());
+        if answer != 0 {
+            return answer;
+        }
+    }
+    0
 }
 
 /// The totals of the heap.

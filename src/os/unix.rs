@@ -148,19 +148,16 @@ pub struct Residency([u8; ARENA_SIZE / MIN_PAGE]);
 impl Residency {
     /// Of what is not mapped (any more), nothing is.
     pub fn of(address: usize, bytes: usize) -> Self {
-        let _errno = KeepErrno::new();
         let mut seen = [0; ARENA_SIZE / MIN_PAGE];
-        debug_assert!(bytes <= ARENA_SIZE);
-        // SAFETY: `seen` has a byte for each page of the range.
-        let answer = unsafe { libc::mincore(address as *mut c_void, bytes, seen.as_mut_ptr()) };
-        Residency(if answer == 0 { seen } else { [0; ARENA_SIZE / MIN_PAGE] })
+        resident_pages(address, &mut seen[..bytes.div_ceil(page_size())]);
+        Residency(seen)
     }
 
     /// How many bytes, from `offset` on, are in memory; none outside of the range.
     pub fn bytes(&self, offset: usize, bytes: usize) -> usize {
         let page = page_size();
         let pages = self.0.get(offset / page..(offset + bytes).div_ceil(page)).unwrap_or(&[]);
-        (pages.iter().filter(|seen| **seen & 1 == 1).count() * page).min(bytes)
+        (pages.iter().map(|seen| *seen as usize).sum::<usize>() * page).min(bytes)
     }
 }
 
@@ -171,6 +168,55 @@ pub fn resident(address: usize, bytes: usize) -> usize {
         Residency::of(address + offset, part).bytes(0, part)
     };
     (0..bytes).step_by(ARENA_SIZE).map(part).sum()
+}
+
+/// Which pages from `address` on are in memory, 1 or 0 for each; all 0 when some
+/// are not mapped.
+pub fn resident_pages(address: usize, pages: &mut [u8]) {
+    let _errno = KeepErrno::new();
+    let bytes = pages.len() * page_size();
+    // SAFETY: `pages` has a byte for each page.
+    if unsafe { libc::mincore(address as *mut c_void, bytes, pages.as_mut_ptr()) } != 0 {
+        pages.fill(0);
+    }
+    for page in pages {
+        *page &= 1; // The kernel may use the other bits one day.
+    }
+}
+
+/// Bytes of the whole process in memory, as the kernel counts them (statm: it
+/// may be some dozen pages behind for each thread); None without /proc.
+pub fn process_resident() -> Option<usize> {
+    let _errno = KeepErrno::new();
+    let mut text = [0u8; 128];
+    // SAFETY: a C string; `text` is ours; the descriptor is closed again.
+    let length = unsafe {
+        let fd = libc::open(c"/proc/self/statm".as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC);
+        if fd < 0 {
+            return None;
+        }
+        let length = libc::read(fd, text.as_mut_ptr().cast(), text.len());
+        libc::close(fd);
+        length
+    };
+    let text = text.get(..usize::try_from(length).ok()?)?;
+    let pages = core::str::from_utf8(text).ok()?.split(' ').nth(1)?;
+    Some(pages.parse::<usize>().ok()? * page_size())
+}
+
+/// The name of the calling thread, which is the program's unless somebody named
+/// the thread; NUL-terminated.
+pub fn thread_name() -> [u8; 16] {
+    let _errno = KeepErrno::new();
+    let mut name = [0; 16];
+    // SAFETY: the kernel writes at most 16 bytes.
+    unsafe { libc::prctl(libc::PR_GET_NAME, name.as_mut_ptr()) };
+    name
+}
+
+/// Seconds since 1970.
+pub fn epoch_seconds() -> u64 {
+    clock_ns(libc::CLOCK_REALTIME) / 1_000_000_000
 }
 
 /// Milliseconds that only ever grow; as coarse as the kernel's tick, and as
