@@ -1,0 +1,286 @@
+"""Snapshots: the whole heap at one moment, as the library writes it (JSON).
+
+`write` has the library write one, which takes no memory from the heap that it
+describes; `load` reads one, of this or any other process. src/snapshot.rs says
+what is in the file. Its figures: bytes and blocks are counted by the allocator,
+a block with the full size of its class; what is resident is the kernel's word
+(mincore, /proc/self/statm).
+"""
+from __future__ import annotations
+
+import json
+import os
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple, Type, TypeVar
+
+from .errors import OxmallocError
+
+FORMAT = 1
+"""The format that `load` reads; the library counts it up when fields change."""
+
+DOMAINS = ("mem", "obj")
+STATES = ("used", "full", "empty", "span")
+
+
+class SnapshotError(OxmallocError):
+    """A file is no snapshot that this version can read; says why, and what to do."""
+
+
+class DomainTotals(NamedTuple):
+    """What one domain holds (OxDomainStats in oxmalloc.h)."""
+
+    live_bytes: int
+    live_blocks: int
+    free_bytes: int
+    untouched_bytes: int
+    pool_bytes: int
+    peak_bytes: int
+
+
+class Totals(NamedTuple):
+    """The totals of the heap (OxStats in oxmalloc.h)."""
+
+    mem: DomainTotals
+    obj: DomainTotals
+    arenas: int
+    arenas_peak: int
+    pools_used: int
+    pools_full: int
+    pools_empty: int
+    spans: int
+    large_blocks: int
+    large_bytes: int
+    large_cached_bytes: int
+    mapped_bytes: int
+    resident_bytes: int
+    metadata_bytes: int
+    given_back_bytes: int
+    given_back_calls: int
+    heaps: int
+    heaps_idle: int
+    handovers: int
+    remote_frees: int
+
+
+class Process(NamedTuple):
+    """Who was looked at."""
+
+    pid: int
+    name: str
+    """The name of the thread that wrote the snapshot: most often the program's."""
+    python_version: Tuple[int, int, int]
+    """(0, 0, 0) when there was no CPython."""
+    resident_bytes: Optional[int]
+    """RSS of the whole process; None where /proc was not mounted."""
+
+
+class Arena(NamedTuple):
+    """2 MiB, cut into pools."""
+
+    address: int
+    bytes: int
+    pools: int
+    pools_vacant: int
+    pools_clean: int
+    resident_pages: Tuple[int, ...]
+    """Pages in memory, for each pool, in use or not."""
+
+
+class Pool(NamedTuple):
+    """A pool of blocks of one size, or a span: one block in several pools."""
+
+    address: int
+    bytes: int
+    domain: str
+    state: str
+    block_bytes: int
+    capacity: int
+    live: int
+    free: int
+    untouched: int
+    purged_bytes: int
+    age_ms: int
+
+
+class LargeBlock(NamedTuple):
+    """A block of more than 1 MiB."""
+
+    address: int
+    bytes: int
+    domain: str
+    resident_bytes: int
+    age_ms: int
+
+
+class Extent(NamedTuple):
+    """Memory that large blocks lie in, freed ones too."""
+
+    address: int
+    bytes: int
+    resident_bytes: int
+
+
+class Snapshot(NamedTuple):
+    """A heap at one moment; lists are in the order of addresses."""
+
+    version: str
+    """Of the library that wrote it."""
+    time: int
+    """Seconds since 1970."""
+    process: Process
+    page_bytes: int
+    pool_bytes: int
+    arena_bytes: int
+    size_classes: Tuple[int, ...]
+    """Sizes of blocks in bytes, ascending."""
+    totals: Totals
+    arenas: List[Arena]
+    pools: List[Pool]
+    extents: List[Extent]
+    large_blocks: List[LargeBlock]
+
+
+def write(path: "str | os.PathLike[str]") -> None:
+    """Writes a snapshot of this process to a file.
+
+    The interpreter stands still meanwhile: 6 to 8 ms for each GiB of heap. Holds
+    the GIL. NotActiveError when oxmalloc does not serve this process, OSError
+    when the file cannot be written; then it may be cut off.
+    """
+    from ._status import active_library
+
+    library = active_library()
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_CLOEXEC", 0), 0o666)
+    try:
+        error = library.Ox_WriteSnapshot(fd)
+    finally:
+        os.close(fd)
+    if error:
+        raise OSError(error, os.strerror(error), os.fspath(path))
+
+
+def load(path: "str | os.PathLike[str]") -> Snapshot:
+    """Reads a snapshot; SnapshotError when it is none, OSError when there is none."""
+    with open(path, "rb") as file:
+        data = file.read()
+    try:
+        return _read(data)
+    except SnapshotError as error:
+        raise SnapshotError("%s %s" % (os.fspath(path), error)) from None
+
+
+def _read(data: bytes) -> Snapshot:
+    if not data.strip():
+        raise SnapshotError("is empty: nothing was written; take a new snapshot")
+    try:
+        root = json.loads(data)
+    except ValueError as error:
+        if data.lstrip().startswith(b'{"oxmalloc"') and not data.rstrip().endswith(b"}"):
+            raise SnapshotError(
+                "is cut off after %d bytes: the disk was full, or the program ended while it was "
+                "written; take a new snapshot" % len(data))
+        raise SnapshotError("is not JSON (%s): name a file that Ox_WriteSnapshot wrote" % error)
+    if not isinstance(root, dict) or "oxmalloc" not in root:
+        raise SnapshotError("is JSON, but no snapshot of oxmalloc: name a file that Ox_WriteSnapshot wrote")
+    form = root.get("format")
+    if form is None:
+        raise SnapshotError(
+            "was written by an early oxmalloc (%s), whose snapshots this one cannot read: take a new one "
+            "with the library of this package" % root["oxmalloc"])
+    if form != FORMAT:
+        raise SnapshotError(
+            "has format %s, written by oxmalloc %s; this oxmalloc reads format %d: use the newer of "
+            "the two" % (form, root["oxmalloc"], FORMAT))
+    try:
+        snapshot = _snapshot(root)
+        _check(snapshot)
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        what = "%s is missing" % error if isinstance(error, KeyError) else error
+        raise SnapshotError("is damaged (%s): take a new snapshot" % what)
+    return snapshot
+
+
+def _snapshot(root: Dict[str, Any]) -> Snapshot:
+    process, totals = root["process"], dict(root["totals"])
+    version = _integer(process["python_version"])
+    resident = process["resident_bytes"]
+    totals = {name: totals[name] for name in Totals._fields}
+    for domain in DOMAINS:
+        totals[domain] = _record(DomainTotals, totals[domain])
+    return Snapshot(
+        version=str(root["oxmalloc"]),
+        time=_integer(root["time"]),
+        process=Process(
+            pid=_integer(process["pid"]),
+            name=str(process["name"]),
+            python_version=(version >> 16, version >> 8 & 0xff, version & 0xff),
+            resident_bytes=None if resident is None else _integer(resident)),
+        page_bytes=_integer(root["page_bytes"]),
+        pool_bytes=_integer(root["pool_bytes"]),
+        arena_bytes=_integer(root["arena_bytes"]),
+        size_classes=tuple(map(_integer, root["size_classes"])),
+        totals=Totals(**totals),
+        arenas=[
+            _record(Arena, arena, resident_pages=tuple(map(_integer, arena["resident_pages"])))
+            for arena in root["arenas"]],
+        pools=_table(Pool._fields, Pool._make, root["pool_fields"], root["pools"]),
+        extents=[_record(Extent, extent) for extent in root["extents"]],
+        large_blocks=_table(
+            LargeBlock._fields, LargeBlock._make, root["large_fields"], root["large_blocks"]),
+    )
+
+
+def _integer(value: Any) -> int:
+    if type(value) is not int or value < 0:
+        raise ValueError("%r where a number should be" % (value,))
+    return value
+
+
+_Tuple = TypeVar("_Tuple", bound=Tuple[Any, ...])
+
+
+def _record(kind: Type[_Tuple], found: Dict[str, Any], **more: Any) -> _Tuple:
+    """A named tuple from an object of the same names, whose values are numbers."""
+    names: Tuple[str, ...] = getattr(kind, "_fields")
+    return kind(**{name: more[name] if name in more else _integer(found[name]) for name in names})
+
+
+_WORDS = {"domain": frozenset(DOMAINS), "state": frozenset(STATES)}
+
+
+def _table(
+    names: Tuple[str, ...], make: Callable[[Any], _Tuple], columns: List[str], rows: List[List[Any]]
+) -> List[_Tuple]:
+    """Named tuples from rows, whose columns a later version may have more of."""
+    places = [columns.index(name) for name in names]
+    if any(len(row) != len(columns) for row in rows):
+        raise ValueError("a row has not the %d columns of the others" % len(columns))
+    found = list(zip(*rows)) or [()] * len(columns)
+    for name, place in zip(names, places):
+        values = found[place]
+        if name in _WORDS:
+            strange = set(values) - _WORDS[name]
+        else:
+            strange = set() if set(map(type, values)) <= {int} and min(values, default=0) >= 0 else {name}
+        if strange:
+            raise ValueError("%s in the column %s" % (", ".join(map(repr, strange)), name))
+    return list(map(make, zip(*(found[place] for place in places))))
+
+
+def _check(s: Snapshot) -> None:
+    """What the picture relies on."""
+    sizes = (s.page_bytes, s.pool_bytes, s.arena_bytes)
+    if min(sizes) < 1 or s.pool_bytes % s.page_bytes or s.arena_bytes % s.pool_bytes:
+        raise ValueError("pages, pools and arenas of %d, %d and %d bytes" % sizes)
+    pools = s.arena_bytes // s.pool_bytes
+    pages = s.pool_bytes // s.page_bytes
+    for arena in s.arenas:
+        if arena.bytes != s.arena_bytes or len(arena.resident_pages) != pools:
+            raise ValueError("an arena of %d bytes in %d pools" % (arena.bytes, len(arena.resident_pages)))
+        if max(arena.resident_pages) > pages:
+            raise ValueError("a pool with %d pages" % max(arena.resident_pages))
+    classes = set(s.size_classes)
+    for pool in s.pools:
+        if pool.live + pool.free + pool.untouched != pool.capacity:
+            raise ValueError("the blocks of the pool at %#x do not add up" % pool.address)
+        if pool.state != "span" and pool.block_bytes not in classes:
+            raise ValueError("blocks of %d bytes, of no size class" % pool.block_bytes)
