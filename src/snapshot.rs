@@ -2,8 +2,8 @@
 //!
 //! A JSON library would allocate, and a snapshot is wanted most when there is
 //! nothing left. The program stands still meanwhile, and there may be a million
-//! pools: numbers are written digit by digit (core::fmt takes ten times as
-//! long), and each pool is a row of a table whose columns are named once.
+//! pools: each is a row of a table whose columns are named once, which is less
+//! than half the text of an object each.
 //! python/oxmalloc/snapshot.py reads it; FORMAT says what to expect.
 
 use crate::interface::{
