@@ -142,7 +142,7 @@ class Snapshot(NamedTuple):
 def write(path: "str | os.PathLike[str]") -> None:
     """Writes a snapshot of this process to a file.
 
-    The interpreter stands still meanwhile: 6 to 8 ms for each GiB of heap. Holds
+    The interpreter stands still meanwhile: 4 to 8 ms for each GiB of heap. Holds
     the GIL. NotActiveError when oxmalloc does not serve this process, OSError
     when the file cannot be written; then it may be cut off.
     """

@@ -26,8 +26,9 @@ def drawing(snapshots: Sequence[Snapshot], title: Optional[str] = None) -> str:
     accounts = [account.of(snapshot) for snapshot in snapshots]
     to = _Sheet()
     to.text(MARGIN, 16, title or default_title(snapshots), "title")
-    for a in accounts:
-        to.line(of_whom(a.snapshot), "soft")
+    names = ("",) if len(accounts) == 1 else ("before: ", "after: ")
+    for name, a in zip(names, accounts):
+        to.line(name + of_whom(a.snapshot), "soft")
     said = verdict.of(accounts[0]) if len(accounts) == 1 else verdict.between(*accounts)
     to.y += 6
     for line in textwrap.wrap(said, 105):

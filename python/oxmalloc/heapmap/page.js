@@ -371,15 +371,19 @@
     };
   }
 
-  // What an aggregated cell shows where a pool does not: a mixture, in shares.
+  // Whether the next pool of the row is of the same span.
+  function goesOn(pane, index) {
+    const next = index + 1;
+    if (unit > 1 || next % places === 0) return false;
+    return heaps[pane].kind[rows[Math.floor(next / places)][1 + pane] * places + next % places] === INSIDE;
+  }
+
+  // From below: what is resident beside live blocks, what is without, the rest.
   function drawCell(pane, index) {
     const cell = cellAt(pane, index);
     if (!cell.places) return;
     const box = boxOf(pane, index);
-    // A span's pools hang together.
-    if (unit === 1 && heaps[pane].kind[rows[Math.floor((index + 1) / places)]?.[1 + pane] * places + (index + 1) % places] === INSIDE && (index + 1) % places) {
-      box.width = box.pitch;
-    }
+    if (goesOn(pane, index)) box.width = box.pitch;
     const whole = cell.places * poolBytes;
     pen.globalAlpha = only && !cell.kinds.has(only) ? .15 : 1;
     pen.fillStyle = palette.hollow;
@@ -473,6 +477,7 @@
 
   function go(cell) {
     const last = Math.ceil(rows.length * places / unit) - 1;
+    if (last < 0) return; // A heap without arenas.
     const there = Math.max(0, Math.min(cell, last));
     bringIntoSight(there);
     select(there);

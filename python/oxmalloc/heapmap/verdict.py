@@ -56,6 +56,9 @@ def of(account: Account) -> str:
             size(sum(use.live_bytes for use in sparse)))
     if account.trim_least is not None and account.trim_least * MENTIONED >= total > 0:
         words += " oxmalloc.trim() would give back at least %s now." % size(account.trim_least)
+    elif largest == "pinned":
+        words += " oxmalloc.trim() gives back those pages of it on which nothing lives; how many that are is not " \
+            "in a snapshot."
     return words
 
 
