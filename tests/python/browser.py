@@ -73,7 +73,7 @@ class Page:
         went = self._call("Page.navigate", url="file://" + os.path.abspath(path))
         assert "errorText" not in went, (path, went)
         self.wait_for("document.documentElement?.dataset.ready === 'yes'")
-        self.evaluate("new Promise((painted) => requestAnimationFrame(() => requestAnimationFrame(painted)))")
+        self.paint()
         self.seconds_to_open = time.monotonic() - began
 
     def __enter__(self):
@@ -129,6 +129,11 @@ class Page:
     def set_dark(self, dark):
         self._call("Emulation.setEmulatedMedia", features=[
             {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}])
+        self.paint()
+
+    def paint(self):
+        """Until what happened so far was told to the page and drawn."""
+        self.evaluate("new Promise((painted) => requestAnimationFrame(() => requestAnimationFrame(painted)))")
 
     def screenshot(self, path, whole=False):
         data = self._call("Page.captureScreenshot", format="png", captureBeyondViewport=whole)["data"]

@@ -480,7 +480,6 @@ class Page(unittest.TestCase):
         with self.open() as page:
             for dark in (False, True):
                 page.set_dark(dark)
-                page.wait_for("matchMedia('(prefers-color-scheme: dark)').matches === %s" % str(dark).lower())
                 for mode in ("fullness", "class", "age"):
                     page.evaluate("document.querySelector('[value=%s]').click()" % mode)
                     seen.add(page.evaluate(shot))
@@ -711,6 +710,34 @@ class Refused(unittest.TestCase):
         draw(path)
         raw = Raw(os.path.join(made(), "full.json"))
         self.assertEqual(Document(os.path.join(made(), "more.html")).figures["arenas"], raw.totals["arenas"])
+
+    def test_what_may_be_missing(self):
+        """The RSS, where /proc is not mounted; and all of it, in a heap that nobody has used."""
+        def without_rss(root):
+            root["process"]["resident_bytes"] = None
+
+        def unused(root):
+            for name in ("arenas", "pools", "extents", "large_blocks"):
+                root[name] = []
+
+        for name, change in (("rss", without_rss), ("unused", unused)):
+            path = os.path.join(made(), name + ".json")
+            with open(path, "wb") as file:
+                file.write(self.changed(change))
+            draw(path)
+            draw(path, path, "-o", os.path.join(made(), name + "-two.html"))
+            draw(path, "-o", os.path.join(made(), name + ".svg"))
+            xml.etree.ElementTree.parse(os.path.join(made(), name + ".svg"))
+            if not browser.missing():
+                for page in (name, name + "-two"):
+                    with browser.Page(os.path.join(made(), page + ".html")) as page:
+                        page.evaluate("document.querySelector('canvas').focus()")
+                        page.press("ArrowDown", "End", "-", "+")
+                        self.assertEqual(page.errors, [])
+        document = Document(os.path.join(made(), "rss.html"))
+        self.assertNotIn("outside", document.uses)
+        self.assertNotIn("RSS of the process", document.figures)
+        self.assertEqual(sum(use[0] for use in document.uses.values()), document.figures["heap, resident"])
 
     def test_places(self):
         snapshot = os.path.join(made(), "full.json")
