@@ -85,7 +85,7 @@ class OxPoolInfo(ctypes.Structure):
         *_sizes("size address bytes"),
         ("domain", ctypes.c_uint32),
         ("state", ctypes.c_uint32),
-        *_sizes("block_bytes capacity live free untouched purged_bytes"),
+        *_sizes("block_bytes capacity live free untouched purged_bytes age_ms"),
     ]
 
 
