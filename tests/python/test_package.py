@@ -3,6 +3,7 @@
 import email
 import functools
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -66,6 +67,12 @@ def scratch():
 @functools.lru_cache(maxsize=None)
 def wheel():
     return build_wheel(scratch())
+
+
+@functools.lru_cache(maxsize=None)
+def wheel_for_all():
+    script = os.path.join(oxtest.ROOT, "scripts", "wheel")
+    return run(script, os.path.join(scratch(), "for-all"), env=build_environment()).strip()
 
 
 class Wheel(unittest.TestCase):
@@ -157,6 +164,40 @@ class Installed(unittest.TestCase):
             self.assertEqual(facts, ["preload", os.path.realpath(path), "True"])
             table = run(script, "stats", env=dict(env, LD_PRELOAD=path))
             self.assertIn("resident", table)
+
+
+class Everywhere(unittest.TestCase):
+    """scripts/wheel: the wheel for old systems, and the check that it is one."""
+
+    def setUp(self):
+        wheel()  # skips when PyPI cannot be reached
+        self.tag = "manylinux_2_28_" + os.uname().machine
+        self.made = wheel_for_all()
+
+    def test_is_tagged_and_works(self):
+        self.assertRegex(self.made, r"-py3-none-%s\.whl$" % self.tag)
+        with tempfile.TemporaryDirectory() as directory:
+            python = venv(newest(), directory)
+            run(python, "-m", "pip", "install", "-q", "--no-index", self.made)
+            said = run(python, "-I", "-c", "import oxmalloc; print(oxmalloc.install().active, oxmalloc.trim() >= 0)")
+            self.assertEqual(said.split(), ["True", "True"])
+        # Its library is the one that the tests test, but for the C library below it.
+        with zipfile.ZipFile(self.made) as archive:
+            old = archive.extract("oxmalloc/liboxmalloc.so", scratch())
+        needs = re.findall(r"GLIBC_2\.(\d+)", run("readelf", "-V", old))
+        self.assertLessEqual(max(map(int, needs)), 28)
+
+    def test_a_promise_not_kept_is_found(self):
+        tools = os.path.join(oxtest.ROOT, "target", "wheel-tools", "bin")
+        env = dict(oxtest.clean_env(), PATH=tools + os.pathsep + os.environ["PATH"])
+        check = os.path.join(oxtest.ROOT, "scripts", "check_wheel.py")
+        run("python3", check, self.made, self.tag, env=env)
+        for broken, complaint in ((wheel(), "is not named"), (self.made, "at most, as auditwheel says")):
+            done = subprocess.run(
+                ["python3", check, broken, self.tag.replace("2_28", "2_17")], env=env,
+                universal_newlines=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            self.assertEqual(done.returncode, 1)
+            self.assertIn(complaint, done.stderr)
 
 
 @unittest.skipUnless(shutil.which("cargo") or os.path.exists(os.path.expanduser("~/.cargo/bin/cargo")),
