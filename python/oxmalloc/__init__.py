@@ -5,6 +5,7 @@
     oxmalloc.status()                   whether it is active, and why not
     oxmalloc.stats()                    what the heap holds
     oxmalloc.trim()                     gives back what is free, now
+    oxmalloc.map("heap.html")           draws it
 
 Importing this package changes nothing and loads nothing.
 """
@@ -14,10 +15,11 @@ from ._collect import TrimAfterGC, trim_after_gc
 from ._library import library_path
 from ._measure import Change, ClassChange, Measurement, measure
 from ._options import Option, options
-from ._snapshot import snapshot
 from ._statistics import ArenaStats, ClassStats, DomainStats, Stats, allocated_blocks, stats, trim
 from ._status import Status, install, status
 from .errors import InstallError, LibraryError, NotActiveError, OxmallocError
+from .heapmap import map
+from .snapshots import snapshot
 
 __all__ = [
     "ArenaStats",
@@ -37,6 +39,7 @@ __all__ = [
     "allocated_blocks",
     "install",
     "library_path",
+    "map",
     "measure",
     "options",
     "snapshot",

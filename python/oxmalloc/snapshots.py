@@ -1,6 +1,6 @@
 """Snapshots: the whole heap at one moment, as the library writes it (JSON).
 
-`write` has the library write one, which takes no memory from the heap that it
+`snapshot` has the library write one, which takes no memory from the heap that it
 describes; `load` reads one, of this or any other process. src/snapshot.rs says
 what is in the file. Its figures: bytes and blocks are counted by the allocator,
 a block with the full size of its class; what is resident is the kernel's word
@@ -139,8 +139,11 @@ class Snapshot(NamedTuple):
     large_blocks: List[LargeBlock]
 
 
-def write(path: "str | os.PathLike[str]") -> None:
-    """Writes a snapshot of this process to a file.
+def snapshot(path: "str | os.PathLike[str]") -> None:
+    """Writes every arena and pool of this process's heap, as JSON, to a file.
+
+    Takes no memory from the heap that it describes, so it works when memory is
+    exhausted.
 
     The interpreter stands still meanwhile: 4 to 8 ms for each GiB of heap. Holds
     the GIL. NotActiveError when oxmalloc does not serve this process, OSError

@@ -93,11 +93,11 @@ for number, part in enumerate(keep):
         del part[::2]
     elif number < 70:
         part[:] = part[::200]
-snapshots.write(os.path.join(directory, "full.json"))
+snapshots.snapshot(os.path.join(directory, "full.json"))
 keep = [keep[:10], [bytearray(400) for _ in range(20000)]]
 del spans[::2], large[0]
 active_library().Ox_Trim()
-snapshots.write(os.path.join(directory, "later.json"))
+snapshots.snapshot(os.path.join(directory, "later.json"))
 """
 
 _made = None
@@ -178,7 +178,7 @@ import os, sys
 from oxmalloc import snapshots
 kept = [[str(i)] for i in range(200000)] + [bytearray(5 << 20)]
 path = os.path.join(sys.argv[1], "kernel.json")
-snapshots.write(path)
+snapshots.snapshot(path)
 with open("/proc/self/statm") as file:
     rss = int(file.read().split()[1]) * os.sysconf("SC_PAGESIZE")
 heap = snapshots.load(path)
@@ -203,7 +203,7 @@ from oxmalloc.heapmap import account
 kept = [{"id": i, "name": str(i)} for i in range(400000)] + [bytearray(9 << 20)]
 kept = kept[:400000:500] + [str(i) * 20 for i in range(20000)]
 path = os.path.join(sys.argv[1], "trim.json")
-snapshots.write(path)
+snapshots.snapshot(path)
 trimmed = active_library().Ox_Trim()
 print(account.of(snapshots.load(path)).trim_least, trimmed)
 """, made(), preload=True)
@@ -220,7 +220,7 @@ old = [bytearray(3 << 20), bytearray(200000)]
 began = time.monotonic()
 time.sleep(.3)
 young = [bytearray(4 << 20), bytearray(300000)]
-snapshots.write(path)
+snapshots.snapshot(path)
 took = time.monotonic() - began
 heap = snapshots.load(path)
 spans = {pool.bytes // 65536: pool.age_ms for pool in heap.pools if pool.state == "span"}
@@ -568,7 +568,7 @@ class TwoSnapshots(unittest.TestCase):
 
     def test_of_two_processes(self):
         other = os.path.join(made(), "other.json")
-        python(oxtest.fastest_interpreter(), "-c", "import sys; from oxmalloc import snapshots; snapshots.write(sys.argv[1])",
+        python(oxtest.fastest_interpreter(), "-c", "import sys; from oxmalloc import snapshots; snapshots.snapshot(sys.argv[1])",
                other, preload=True)
         path = os.path.join(made(), "two.html")
         draw(os.path.join(made(), "full.json"), other, "-o", path)

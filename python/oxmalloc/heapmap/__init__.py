@@ -68,5 +68,5 @@ def map(path: str | os.PathLike[str]) -> None:  # noqa: A001
     this process.
     """
     snapshot = os.path.splitext(os.fspath(path))[0] + ".json"
-    _snapshots.write(snapshot)
+    _snapshots.snapshot(snapshot)
     save(path, [_snapshots.load(snapshot)])
