@@ -252,7 +252,7 @@ pub extern "C" fn Ox_Version() -> *const c_char {
 pub unsafe extern "C" fn Ox_VisitArenas(callback: OxArenaVisitor, arg: *mut c_void) -> c_int {
     match callback {
         // SAFETY: the callback takes a valid info and the caller's own `arg`.
-        Some(f) => stats::visit_arenas(|info| unsafe { f(info, arg) }),
+        Some(f) => stats::visit_arenas(|info, _| unsafe { f(info, arg) }),
         None => OX_ERR_ARGUMENT,
     }
 }

@@ -31,10 +31,10 @@ pub mod remote;
 use self::list::Link;
 use crate::arena::{self, count_given_back};
 use crate::fatal::{Corruption, corrupted};
-use crate::layout::{ALIGNMENT, DOMAINS, MAX_PAGES_PER_POOL, MIN_PAGE, POOL_SIZE};
+use crate::layout::{ALIGNMENT, DOMAINS, MAX_PAGES_PER_POOL, MIN_PAGE, POOL_SIZE, POOLS_PER_ARENA};
 use crate::os;
 use crate::plain::Plain;
-use crate::region::{self, RECORD};
+use crate::region::{self, RECORD, Slot};
 use crate::size_class::{AtomicSizeClass, SizeClass};
 use core::cell::Cell;
 use core::ops::Deref;
@@ -234,6 +234,11 @@ pub fn of(address: usize) -> Option<PoolRef> {
 pub fn of_block(address: usize) -> Option<PoolRef> {
     // SAFETY: as above.
     region::record_of_block(address).map(|record| unsafe { record.cast::<Pool>().as_ref() })
+}
+
+/// The pools that start in a slot, whatever became of them.
+pub fn in_slot(slot: Slot) -> impl Iterator<Item = PoolRef> {
+    (0..POOLS_PER_ARENA).filter_map(move |index| of(slot.address() + index * POOL_SIZE))
 }
 
 impl Pool {

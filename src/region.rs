@@ -101,6 +101,11 @@ impl Slot {
         Slot(((address - WINDOW.base.load()) >> ARENA_SHIFT) as u32)
     }
 
+    /// Every slot that has a record, whatever it is used for.
+    pub fn all() -> impl Iterator<Item = Slot> {
+        (0..slots()).map(Slot)
+    }
+
     pub fn from_index(index: u32) -> Slot {
         Slot(index)
     }

@@ -4,13 +4,13 @@
 //! nothing left. The program stands still meanwhile, and there may be a million
 //! pools: each is a row of a table whose columns are named once, which is less
 //! than half the text of an object each.
-//! python/oxmalloc/snapshot.py reads it; FORMAT says what to expect.
+//! python/oxmalloc/snapshots.py reads it; FORMAT says what to expect.
 
 use crate::interface::{
     OX_DOMAIN_MEM, OX_POOL_EMPTY, OX_POOL_FULL, OX_POOL_LARGE, OX_POOL_SPAN, OX_POOL_USED,
     OxDomainStats, OxPoolInfo,
 };
-use crate::layout::{ARENA_SIZE, MIN_PAGE, POOL_SIZE};
+use crate::layout::{ARENA_SIZE, POOL_SIZE};
 use crate::size_class::SizeClass;
 use crate::{os, python, stats};
 
@@ -148,11 +148,8 @@ fn write_domain(to: &mut Sink, name: &str, d: &OxDomainStats) -> Result {
 /// Each arena with the resident pages of each of its pools, in use or not.
 fn write_arenas(to: &mut Sink) -> Result {
     let mut rows = Rows::new();
-    stats::visit_arenas(|arena| {
+    stats::visit_arenas(|arena, resident| {
         rows.add(to, "{", |to| {
-            let mut seen = [0; ARENA_SIZE / MIN_PAGE];
-            let seen = &mut seen[..ARENA_SIZE / os::page_size()];
-            os::resident_pages(arena.address, seen);
             to.fields(&[
                 ("address", arena.address),
                 ("bytes", arena.bytes),
@@ -161,8 +158,8 @@ fn write_arenas(to: &mut Sink) -> Result {
                 ("pools_clean", arena.pools_clean),
             ])?;
             to.text(",\"resident_pages\":[")?;
-            let pools = seen.chunks(POOL_SIZE / os::page_size());
-            to.list(pools.map(|pages| pages.iter().map(|page| *page as usize).sum()))?;
+            let pools = (arena.address..arena.address + ARENA_SIZE).step_by(POOL_SIZE);
+            to.list(pools.map(|pool| resident.bytes(pool, POOL_SIZE) / os::page_size()))?;
             to.text("]}")
         })
     });

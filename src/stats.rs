@@ -19,10 +19,12 @@ use crate::size_class::SizeClass;
 use crate::{arena, extent, os};
 use core::sync::atomic::Ordering::Relaxed;
 
-/// Calls `visit` for every arena until it returns something else than 0.
-pub fn visit_arenas(mut visit: impl FnMut(&OxArenaInfo) -> i32) -> i32 {
+/// Calls `visit` for every arena, with what is resident of it, until it returns
+/// something else than 0.
+pub fn visit_arenas(mut visit: impl FnMut(&OxArenaInfo, &Residency) -> i32) -> i32 {
     for slot in our_slots() {
         let Some(view) = arena::view(slot) else { continue };
+        let resident = Residency::of(view.address, ARENA_SIZE);
         let mut info = OxArenaInfo {
             size: size_of::<OxArenaInfo>(),
             address: view.address,
@@ -30,17 +32,17 @@ pub fn visit_arenas(mut visit: impl FnMut(&OxArenaInfo) -> i32) -> i32 {
             pools: POOLS_PER_ARENA,
             pools_vacant: view.vacant.count_ones() as usize,
             pools_clean: (view.vacant & !view.dirty).count_ones() as usize,
-            resident_bytes: os::resident(view.address, ARENA_SIZE),
+            resident_bytes: resident.bytes(view.address, ARENA_SIZE),
             ..OxArenaInfo::default()
         };
-        for pool in pools_of(slot).filter_map(self::info) {
+        for pool in pool::in_slot(slot).filter_map(self::info) {
             info.live_blocks += pool.live;
             info.live_bytes += pool.live * pool.block_bytes;
             info.free_bytes += pool.free * pool.block_bytes;
             info.untouched_bytes += pool.untouched * pool.block_bytes;
             info.purged_bytes += pool.purged_bytes;
         }
-        let answer = visit(&info);
+        let answer = visit(&info, &resident);
         if answer != 0 {
             return answer;
         }
@@ -58,17 +60,12 @@ pub fn visit_pools(mut visit: impl FnMut(&OxPoolInfo) -> i32) -> i32 {
 }
 
 fn each_pool(visit: impl FnMut(PoolRef) -> i32) -> i32 {
-    our_slots().flat_map(pools_of).map(visit).find(|answer| *answer != 0).unwrap_or(0)
+    our_slots().flat_map(pool::in_slot).map(visit).find(|answer| *answer != 0).unwrap_or(0)
 }
 
 /// The slots that hold an arena or large blocks.
 fn our_slots() -> impl Iterator<Item = Slot> {
-    (0..region::slots()).map(Slot::from_index).filter(|slot| slot.is_ours())
-}
-
-/// The pools that start in a slot, whatever became of them.
-fn pools_of(slot: Slot) -> impl Iterator<Item = PoolRef> {
-    (0..POOLS_PER_ARENA).filter_map(move |index| pool::of(slot.address() + index * POOL_SIZE))
+    Slot::all().filter(|slot| slot.is_ours())
 }
 
 fn info(pool: PoolRef) -> Option<OxPoolInfo> {
@@ -169,7 +166,7 @@ pub fn classes() -> [OxClassStats; CLASSES] {
     let mut classes: [OxClassStats; CLASSES] = core::array::from_fn(empty_class);
     for slot in our_slots() {
         let resident = Residency::of(slot.address(), ARENA_SIZE);
-        for pool in pools_of(slot) {
+        for pool in pool::in_slot(slot) {
             let (Some(row), Some(info)) = (counting::row_of(pool), info(pool)) else { continue };
             let class = &mut classes[pool.domain() * ROWS + row];
             class.pools += 1;
@@ -181,7 +178,7 @@ pub fn classes() -> [OxClassStats; CLASSES] {
             class.purged_bytes += info.purged_bytes;
             class.resident_bytes += match row {
                 LARGE => os::resident(info.address, info.bytes),
-                _ => resident.bytes(info.address - slot.address(), info.bytes),
+                _ => resident.bytes(info.address, info.bytes),
             };
         }
     }

@@ -142,21 +142,36 @@ pub fn split_huge_page(page: usize) {
     advise(page, page_size(), libc::MADV_FREE);
 }
 
-/// Which pages of a mapped range of at most an arena are in memory.
-pub struct Residency([u8; ARENA_SIZE / MIN_PAGE]);
+/// Which pages of a range of at most an arena are in memory.
+pub struct Residency {
+    address: usize,
+    /// For each page 1 or 0.
+    pages: [u8; ARENA_SIZE / MIN_PAGE],
+}
 
 impl Residency {
-    /// Of what is not mapped (any more), nothing is.
+    /// Asks the kernel. Nothing is in memory when some of the range is not mapped
+    /// (any more).
     pub fn of(address: usize, bytes: usize) -> Self {
-        let mut seen = [0; ARENA_SIZE / MIN_PAGE];
-        resident_pages(address, &mut seen[..bytes.div_ceil(page_size())]);
-        Residency(seen)
+        let _errno = KeepErrno::new();
+        let mut pages = [0; ARENA_SIZE / MIN_PAGE];
+        let asked = &mut pages[..bytes.div_ceil(page_size())];
+        // SAFETY: `asked` has a byte for each page.
+        if unsafe { libc::mincore(address as *mut c_void, bytes, asked.as_mut_ptr()) } != 0 {
+            asked.fill(0);
+        }
+        for page in asked {
+            *page &= 1; // The kernel may use the other bits one day.
+        }
+        Residency { address, pages }
     }
 
-    /// How many bytes, from `offset` on, are in memory; none outside of the range.
-    pub fn bytes(&self, offset: usize, bytes: usize) -> usize {
+    /// How many bytes of a part are in memory; none of what is outside.
+    pub fn bytes(&self, address: usize, bytes: usize) -> usize {
         let page = page_size();
-        let pages = self.0.get(offset / page..(offset + bytes).div_ceil(page)).unwrap_or(&[]);
+        let offset = address.wrapping_sub(self.address);
+        let end = offset.saturating_add(bytes).div_ceil(page);
+        let pages = self.pages.get(offset / page..end).unwrap_or(&[]);
         (pages.iter().map(|seen| *seen as usize).sum::<usize>() * page).min(bytes)
     }
 }
@@ -164,24 +179,10 @@ impl Residency {
 /// How many bytes of a mapped range are in memory.
 pub fn resident(address: usize, bytes: usize) -> usize {
     let part = |offset: usize| {
-        let part = (bytes - offset).min(ARENA_SIZE);
-        Residency::of(address + offset, part).bytes(0, part)
+        let (start, part) = (address + offset, (bytes - offset).min(ARENA_SIZE));
+        Residency::of(start, part).bytes(start, part)
     };
     (0..bytes).step_by(ARENA_SIZE).map(part).sum()
-}
-
-/// Which pages from `address` on are in memory, 1 or 0 for each; all 0 when some
-/// are not mapped.
-pub fn resident_pages(address: usize, pages: &mut [u8]) {
-    let _errno = KeepErrno::new();
-    let bytes = pages.len() * page_size();
-    // SAFETY: `pages` has a byte for each page.
-    if unsafe { libc::mincore(address as *mut c_void, bytes, pages.as_mut_ptr()) } != 0 {
-        pages.fill(0);
-    }
-    for page in pages {
-        *page &= 1; // The kernel may use the other bits one day.
-    }
 }
 
 /// Bytes of the whole process in memory, as the kernel counts them (statm: it
