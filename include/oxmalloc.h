@@ -366,8 +366,8 @@ typedef struct OxClassStats {
     size_t free_bytes;
     size_t untouched_bytes;
     /*
-     Of pool_bytes, what was given back to the operating system, and what the
-     kernel holds in memory (mincore).
+     Of pool_bytes, what the operating system has back (as in OxPoolInfo), and
+     what the kernel holds in memory (mincore).
      */
     size_t purged_bytes;
     size_t resident_bytes;
@@ -396,7 +396,8 @@ typedef struct OxArenaInfo {
     size_t address;
     size_t bytes;
     /*
-     Pools it is cut into, those not in use, and those of them not resident.
+     Pools it is cut into, those not in use, and those of them that nobody used
+     since the system gave them: not resident, or as part of a huge page only.
      */
     size_t pools;
     size_t pools_vacant;
@@ -410,7 +411,7 @@ typedef struct OxArenaInfo {
     size_t free_bytes;
     size_t untouched_bytes;
     /*
-     Bytes of its pools in use that were given back to the operating system.
+     As in OxPoolInfo, of all its pools.
      */
     size_t purged_bytes;
     /*
@@ -649,11 +650,13 @@ OX_API int Ox_GetClassStats(struct OxClassStats *rows, size_t row_bytes, size_t 
 
 /*
  Gives back to the operating system all it can now: vacant pools and arenas,
- cached large blocks, empty pools and the free pages of sparse ones. Returns
- the bytes given back. Any thread; the pools of the interpreter's heap are
- reached only when the caller holds the GIL (ctypes.PyDLL).
+ cached large blocks, empty pools and the free pages of sparse ones. Breaks up huge pages for that. Returns the bytes given back. The
+ kernel may drop more of a huge page that is broken up: what is zero, also in
+ live blocks. Any thread; the pools of the interpreter's heap are reached only
+ when the caller holds the GIL (ctypes.PyDLL).
  */
-OX_API size_t Ox_Trim(void);
+OX_API
+size_t Ox_Trim(void);
 
 /*
  The bytes that may be used behind `ptr`, at least what was asked for; 0 for

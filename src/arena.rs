@@ -27,7 +27,8 @@ use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering::Relaxed};
 struct Arena {
     /// One bit for each pool that is vacant.
     vacant: AtomicU32,
-    /// Of these, the ones to give back: they may be resident.
+    /// Of these, the ones to give back: they may be resident. What nobody used
+    /// does not count as long as it is part of a huge page.
     dirty: AtomicU32,
     /// Pools that may not read as zero when they are vacant.
     written: AtomicU32,
@@ -39,7 +40,7 @@ struct Arena {
     shape: Link,
     /// Neighbours among the arenas with dirty pools, longest unchanged first.
     age: Link,
-    /// When a pool was last taken back (working time, ms).
+    /// When a pool was last added to the dirty ones (working time, ms).
     changed: Cell<u64>,
 }
 
@@ -203,7 +204,6 @@ pub fn release(address: usize, pools: usize) {
     this.vacant.store(this.vacant.load(Relaxed) | bits, Relaxed);
     arenas.enter(slot);
     arenas.set_dirty(slot, this.dirty.load(Relaxed) | bits);
-    this.changed.set(clock::now());
 }
 
 /// Takes the pools behind a run as well; false when they are not vacant.
@@ -225,10 +225,21 @@ pub fn extend(address: usize, have: usize, want: usize) -> bool {
 /// small pages from now on, or the kernel would keep the memory, and fill the
 /// gaps again (khugepaged).
 pub fn part(page: usize) {
-    let slot = Slot::of(page);
-    if arena(slot).huge.swap(0, Relaxed) == 1 {
-        os::huge_pages(slot.address(), ARENA_SIZE, false);
-        os::split_huge_page(page);
+    if arena(Slot::of(page)).huge.load(Relaxed) == 1 {
+        ARENAS.lock().part(page);
+    }
+}
+
+/// Has every arena small pages in which a vacant pool is resident only as part of
+/// a huge page: for `purge`, which gives it back then.
+pub fn part_unused() {
+    for slot in Slot::all() {
+        let mut arenas = ARENAS.lock();
+        if let Some(View { address, vacant, dirty }) = view(slot)
+            && vacant != dirty
+        {
+            arenas.part(address + vacant.trailing_zeros() as usize * POOL_SIZE);
+        }
     }
 }
 
@@ -399,6 +410,9 @@ impl Arenas {
             (dirty.count_ones() as usize).wrapping_sub(before.count_ones() as usize),
             Relaxed,
         );
+        if grown {
+            this.changed.set(clock::now());
+        }
         // To the young end when something was added, out when nothing is left.
         if before != 0 && (grown || dirty == 0) {
             self.dirty.remove(slot, |a| &a.age);
@@ -422,15 +436,28 @@ impl Arenas {
         true
     }
 
+    /// As `arena::part`.
+    fn part(&mut self, page: usize) {
+        let slot = Slot::of(page);
+        let this = arena(slot);
+        if this.huge.swap(0, Relaxed) == 1 {
+            os::huge_pages(slot.address(), ARENA_SIZE, false);
+            os::split_huge_page(page);
+            // What came with the huge page stays until it is given back.
+            self.set_dirty(slot, this.vacant.load(Relaxed));
+        }
+    }
+
     fn give_back_dirty(&mut self, slot: Slot) -> usize {
-        let (mut left, mut bytes) = (arena(slot).dirty.load(Relaxed), 0);
+        let dirty = || arena(slot).dirty.load(Relaxed);
+        self.part(slot.address() + dirty().trailing_zeros() as usize * POOL_SIZE);
+        let (mut left, mut bytes) = (dirty(), 0);
         while left != 0 {
             let first = left.trailing_zeros() as usize;
             let length = (left >> first).trailing_ones() as usize;
             let run = run_of(length) << first;
             // Refused (locked memory), the contents stay: no more than a waste.
             let address = slot.address() + first * POOL_SIZE;
-            part(address);
             if let Some(resident) = os::give_back_counted(address, length * POOL_SIZE) {
                 bytes += resident;
                 let written = &arena(slot).written;

@@ -159,7 +159,8 @@ pub struct OxArenaInfo {
     /// First address and length in bytes.
     pub address: usize,
     pub bytes: usize,
-    /// Pools it is cut into, those not in use, and those of them not resident.
+    /// Pools it is cut into, those not in use, and those of them that nobody used
+    /// since the system gave them: not resident, or as part of a huge page only.
     pub pools: usize,
     pub pools_vacant: usize,
     pub pools_clean: usize,
@@ -169,7 +170,7 @@ pub struct OxArenaInfo {
     pub live_bytes: usize,
     pub free_bytes: usize,
     pub untouched_bytes: usize,
-    /// Bytes of its pools in use that were given back to the operating system.
+    /// As in OxPoolInfo, of all its pools.
     pub purged_bytes: usize,
     /// Bytes that the kernel holds in memory (mincore).
     pub resident_bytes: usize,
@@ -212,8 +213,8 @@ pub struct OxClassStats {
     pub live_bytes: usize,
     pub free_bytes: usize,
     pub untouched_bytes: usize,
-    /// Of pool_bytes, what was given back to the operating system, and what the
-    /// kernel holds in memory (mincore).
+    /// Of pool_bytes, what the operating system has back (as in OxPoolInfo), and
+    /// what the kernel holds in memory (mincore).
     pub purged_bytes: usize,
     pub resident_bytes: usize,
     /// Blocks taken and freed while somebody counted (Ox_StartCounting), and

@@ -252,6 +252,7 @@ pub fn everything(heap: &Heap) -> usize {
 /// Gives back what no heap holds: vacant pools, arenas, cached large blocks.
 /// Returns the bytes.
 pub fn below_heaps() -> usize {
+    arena::part_unused();
     extent::purge(u64::MAX, usize::MAX) + arena::purge(u64::MAX, usize::MAX)
 }
 
