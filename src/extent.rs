@@ -64,6 +64,19 @@ impl Extent {
         record(self.end() - POOL_SIZE)
     }
 
+    /// Gives its pages back; returns the bytes that had been in memory, None if the
+    /// kernel refused (the memory is locked).
+    fn give_back(&self) -> Option<usize> {
+        // Else the kernel keeps the rest of a huge page.
+        if self.address % ARENA_SIZE != 0 {
+            os::split_huge_page(self.address);
+        }
+        if self.end() % ARENA_SIZE != 0 {
+            os::split_huge_page(self.end() - os::page_size());
+        }
+        os::give_back_counted(self.address, self.bytes())
+    }
+
     /// The free extent whose first pool is at `address`.
     fn starting_at(address: usize) -> Option<Extent> {
         Self::starting_with(pool::of(address)?)
@@ -169,6 +182,13 @@ pub fn move_to_longer(address: usize, have: usize, want: usize) -> Option<usize>
 /// about `most` bytes; returns the bytes.
 pub fn purge(before: u64, most: usize) -> usize {
     if dirty_bytes() == 0 { 0 } else { EXTENTS.lock().clean(before, most) }
+}
+
+/// Gives back what nobody uses: also what nobody ever used and is resident as part
+/// of a huge page. Returns the bytes.
+pub fn purge_all() -> usize {
+    let mut extents = EXTENTS.lock();
+    extents.give_back_clean() + extents.clean(u64::MAX, usize::MAX)
 }
 
 /// Bytes that `purge` could give back now.
@@ -369,14 +389,7 @@ impl Extents {
                 self.insert(Extent { pools: keep, ..oldest });
             }
             left = left.saturating_sub(cleaned.bytes());
-            // Else the kernel keeps the rest of a huge page.
-            if cleaned.address % ARENA_SIZE != 0 {
-                os::split_huge_page(cleaned.address);
-            }
-            if cleaned.end() % ARENA_SIZE != 0 {
-                os::split_huge_page(cleaned.end() - os::page_size());
-            }
-            match os::give_back_counted(cleaned.address, cleaned.bytes()) {
+            match cleaned.give_back() {
                 Some(resident) => {
                     bytes += resident;
                     self.store(Extent { kind: Kind::Clean, ..cleaned });
@@ -390,6 +403,16 @@ impl Extents {
                 }
             }
         }
+        count_given_back(bytes);
+        bytes
+    }
+
+    fn give_back_clean(&self) -> usize {
+        let clean = self.bins[Kind::Clean as usize].iter().flat_map(|list| list.iter());
+        let resident = clean
+            .filter_map(Extent::starting_with)
+            .filter(|extent| os::resident(extent.address, extent.bytes()) > 0);
+        let bytes = resident.filter_map(|extent| extent.give_back()).sum();
         count_given_back(bytes);
         bytes
     }

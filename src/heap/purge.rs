@@ -253,7 +253,7 @@ pub fn everything(heap: &Heap) -> usize {
 /// Returns the bytes.
 pub fn below_heaps() -> usize {
     arena::part_unused();
-    extent::purge(u64::MAX, usize::MAX) + arena::purge(u64::MAX, usize::MAX)
+    extent::purge_all() + arena::purge(u64::MAX, usize::MAX)
 }
 
 impl Heap {
