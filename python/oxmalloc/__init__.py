@@ -7,19 +7,22 @@
     oxmalloc.trim()                     gives back what is free, now
     oxmalloc.map("heap.html")           draws it
 
-Importing this package changes nothing and loads nothing.
+Importing this package changes nothing and loads nothing, not even its own modules:
+each name brings its module when it is used first.
 """
 from __future__ import annotations
 
-from ._collect import TrimAfterGC, trim_after_gc
-from ._library import library_path
-from ._measure import Change, ClassChange, Measurement, measure
-from ._options import Option, options
-from ._statistics import ArenaStats, ClassStats, DomainStats, Stats, allocated_blocks, stats, trim
-from ._status import Status, install, status
-from .errors import InstallError, LibraryError, NotActiveError, OxmallocError
-from .heapmap import map
-from .snapshots import snapshot
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ._library import library_path
+    from ._measure import Change, ClassChange, Measurement, measure
+    from ._options import Option, options
+    from ._statistics import ArenaStats, ClassStats, DomainStats, Stats, allocated_blocks, stats
+    from ._status import Status, install, status
+    from ._trim import TrimAfterGC, trim, trim_after_gc
+    from .errors import InstallError, LibraryError, NotActiveError, OxmallocError, PictureError, SnapshotError
+    from .heapmap import map
+    from .snapshots import snapshot
 
 __all__ = [
     "ArenaStats",
@@ -33,6 +36,8 @@ __all__ = [
     "NotActiveError",
     "Option",
     "OxmallocError",
+    "PictureError",
+    "SnapshotError",
     "Stats",
     "Status",
     "TrimAfterGC",
@@ -49,10 +54,33 @@ __all__ = [
     "trim_after_gc",
 ]
 
+# Where each name is, as above.
+_HOMES = {
+    "_library": "library_path",
+    "_measure": "Change ClassChange Measurement measure",
+    "_options": "Option options",
+    "_statistics": "ArenaStats ClassStats DomainStats Stats allocated_blocks stats",
+    "_status": "Status install status",
+    "_trim": "TrimAfterGC trim trim_after_gc",
+    "errors": "InstallError LibraryError NotActiveError OxmallocError PictureError SnapshotError",
+    "heapmap": "map",
+    "snapshots": "snapshot",
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
 
-def __getattr__(name: str) -> str:
-    if name == "__version__":  # Not read before somebody asks: it costs milliseconds.
+
+def __getattr__(name: str) -> object:
+    if name in _HOME_OF:
+        from importlib import import_module
+
+        value = globals()[name] = getattr(import_module("." + _HOME_OF[name], __name__), name)
+        return value
+    if name == "__version__":
         from importlib.metadata import version
 
         return version("oxmalloc")
     raise AttributeError("module %r has no attribute %r" % (__name__, name))
+
+
+def __dir__() -> "list[str]":
+    return sorted({*globals(), *__all__})

@@ -1,8 +1,9 @@
 """Statistics as text: for people, as JSON, as OpenMetrics."""
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Dict, List, Tuple
+
+from ._words import size
 
 if TYPE_CHECKING:
     from ._statistics import DomainStats, Stats
@@ -10,6 +11,8 @@ if TYPE_CHECKING:
 
 def to_json(stats: Stats) -> str:
     """One line of JSON."""
+    import json  # Some milliseconds, and most who ask for figures want no text.
+
     return json.dumps(stats.to_dict())
 
 
@@ -48,16 +51,16 @@ MOST_CLASSES = 16
 def to_text(stats: Stats) -> str:
     """A table, some thirty lines."""
     rows = [
-        ("resident", _bytes(stats.resident_bytes), "of %s mapped" % _bytes(stats.mapped_bytes)),
+        ("resident", size(stats.resident_bytes), "of %s mapped" % size(stats.mapped_bytes)),
         ("fragmentation", "%.1f %%" % (100 * stats.fragmentation), "of resident memory holds no allocated block"),
-        ("given back", _bytes(stats.given_back_bytes), "%d times" % stats.given_back_calls),
+        ("given back", size(stats.given_back_bytes), "%d times" % stats.given_back_calls),
         ("arenas", "%d" % stats.arenas, "at most %d" % stats.arenas_peak),
         ("pools", "%d" % (stats.pools_used + stats.pools_full + stats.pools_empty),
          "%d used, %d full, %d empty" % (stats.pools_used, stats.pools_full, stats.pools_empty)),
         ("spans", "%d" % stats.spans, "blocks of 32 KiB to 1 MiB"),
         ("large", "%d" % stats.large_blocks, "blocks above 1 MiB: %s, and %s freed and kept" % (
-            _bytes(stats.large_bytes), _bytes(stats.large_cached_bytes))),
-        ("metadata", _bytes(stats.metadata_bytes), ""),
+            size(stats.large_bytes), size(stats.large_cached_bytes))),
+        ("metadata", size(stats.metadata_bytes), ""),
     ]
     lines = [("%-14s%12s  %s" % row).rstrip() for row in rows]
     lines += ["", "%-14s%12s%12s%12s%12s%12s%12s" % (
@@ -68,8 +71,8 @@ def to_text(stats: Stats) -> str:
     for row in sorted(stats.by_class, key=lambda row: row.resident_bytes, reverse=True)[:MOST_CLASSES]:
         block = "%d" % row.block_bytes if row.kind == "class" else row.kind
         lines.append("%-6s%8s%12d%12d%12s%12s%12s%12s" % (
-            row.domain, block, row.pools, row.live_blocks, _bytes(row.live_bytes), _bytes(row.free_bytes),
-            _bytes(row.untouched_bytes), _bytes(row.resident_bytes)))
+            row.domain, block, row.pools, row.live_blocks, size(row.live_bytes), size(row.free_bytes),
+            size(row.untouched_bytes), size(row.resident_bytes)))
     if len(stats.by_class) > MOST_CLASSES:
         lines.append("and %d classes with less" % (len(stats.by_class) - MOST_CLASSES))
     return "\n".join(lines) + "\n"
@@ -77,17 +80,5 @@ def to_text(stats: Stats) -> str:
 
 def _domain_line(name: str, domain: DomainStats) -> str:
     return "%-14s%12d%12s%12s%12s%12s%12s" % (
-        name, domain.live_blocks, _bytes(domain.live_bytes), _bytes(domain.free_bytes),
-        _bytes(domain.untouched_bytes), _bytes(domain.resident_bytes), _bytes(domain.peak_bytes))
-
-
-def _bytes(number: int) -> str:
-    """With three digits and a unit: "1.23 MiB"."""
-    size, unit = float(number), "B"
-    for larger in ("KiB", "MiB", "GiB", "TiB"):
-        if size < 1024:
-            break
-        size, unit = size / 1024, larger
-    if unit == "B":
-        return "%d B" % number
-    return "%.*f %s" % (2 if size < 10 else 1 if size < 100 else 0, size, unit)
+        name, domain.live_blocks, size(domain.live_bytes), size(domain.free_bytes),
+        size(domain.untouched_bytes), size(domain.resident_bytes), size(domain.peak_bytes))

@@ -11,12 +11,12 @@ from ._status import active_library
 
 
 @dataclasses.dataclass(frozen=True)
-class DomainStats:
-    """One domain, or the sum of both that oxmalloc serves with blocks of its own.
+class HeldStats:
+    """The blocks of a part of the heap, and their memory.
 
     A block counts with the full size of its size class: a request of 100 bytes
-    as 112. live + free + untouched is at most pool_bytes; the rest is the end of
-    pools, where no further block fits.
+    as 112; one of more than 32 KiB with whole pages, of more than 1 MiB with
+    whole pools (64 KiB).
     """
 
     live_blocks: int
@@ -28,20 +28,33 @@ class DomainStats:
     untouched_bytes: int
     """Bytes of blocks never used, or given back since."""
     purged_bytes: int
-    """Bytes of pools in use that were given back to the system."""
+    """Bytes of pools and spans in use that the system has: given back, or behind
+    the block of a span and never used."""
+    resident_bytes: int
+    """What the kernel holds in memory (mincore)."""
+
+
+@dataclasses.dataclass(frozen=True)
+class DomainStats(HeldStats):
+    """One domain, or the sum of both that oxmalloc serves with blocks of its own.
+
+    live + free + untouched is at most pool_bytes; the rest is the end of pools,
+    where no further block fits, and of spans, behind the block's last page.
+    """
+
     pool_bytes: int
     """Bytes of pools, spans and large blocks in use."""
-    resident_bytes: int
-    """Of pool_bytes, what the kernel holds in memory (mincore)."""
     peak_bytes: int
     """The most that pool_bytes ever was. Of several domains: the sum of their
     peaks, which may have come at different times."""
 
 
 @dataclasses.dataclass(frozen=True)
-class ClassStats:
+class ClassStats(HeldStats):
     """One size class of one domain; or all of its spans, or large blocks."""
 
+    pool_bytes: int
+    """Bytes of its pools, spans or large blocks."""
     domain: str
     """"mem" or "obj"."""
     kind: str
@@ -50,25 +63,11 @@ class ClassStats:
     """Size of a block; 0 where blocks differ (spans, large blocks)."""
     pools: int
     """Pools, spans or large blocks in use."""
-    live_blocks: int
-    """Allocated blocks."""
-    live_bytes: int
-    """Bytes of allocated blocks."""
-    free_bytes: int
-    """Bytes of blocks that were used and are free again."""
-    untouched_bytes: int
-    """Bytes of blocks never used, or given back since."""
-    purged_bytes: int
-    """Bytes of its pools that were given back to the system."""
-    pool_bytes: int
-    """Bytes of its pools, spans or large blocks."""
-    resident_bytes: int
-    """Of pool_bytes, what the kernel holds in memory (mincore)."""
 
 
 @dataclasses.dataclass(frozen=True)
-class ArenaStats:
-    """One arena. Large blocks (above 1 MiB) lie in none."""
+class ArenaStats(HeldStats):
+    """One arena, vacant pools and all. Large blocks (above 1 MiB) lie in none."""
 
     address: int
     """Its first byte."""
@@ -79,19 +78,8 @@ class ArenaStats:
     pools_vacant: int
     """Pools that are not in use."""
     pools_clean: int
-    """Vacant pools whose pages the system has back."""
-    live_blocks: int
-    """Allocated blocks."""
-    live_bytes: int
-    """Bytes of allocated blocks."""
-    free_bytes: int
-    """Bytes of blocks that were used and are free again."""
-    untouched_bytes: int
-    """Bytes of blocks never used, or given back since."""
-    purged_bytes: int
-    """Bytes of pools in use that were given back to the system."""
-    resident_bytes: int
-    """What the kernel holds in memory (mincore), vacant pools as well."""
+    """Vacant pools that nobody used since the system gave them: not resident, or
+    as part of a huge page only."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -224,17 +212,6 @@ def allocated_blocks() -> int:
 
 # Made once, so that a call leaves nothing of its own behind.
 _totals = OxStats(ctypes.sizeof(OxStats))
-
-
-def trim() -> int:
-    """Gives back to the system all that is free now; -> how many bytes that was.
-
-    Wholly free pools and arenas, freed large blocks, and the free pages of sparse
-    pools: about 0.1 s for each GB of heap, with the GIL held. Any thread.
-    NotActiveError when oxmalloc does not serve this process.
-    """
-    given_back: int = active_library().Ox_Trim()
-    return given_back
 
 
 # --- From the library's structures ----------------------------------------------

@@ -25,3 +25,11 @@ class NotActiveError(OxmallocError, RuntimeError):
 
 class InstallError(NotActiveError):
     """install() could not put oxmalloc into the running interpreter."""
+
+
+class SnapshotError(OxmallocError):
+    """A file is no snapshot that this version can read; says why, and what to do."""
+
+
+class PictureError(OxmallocError):
+    """A picture cannot be made; says why, and what to do."""

@@ -12,17 +12,15 @@ import json
 import os
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple, Type, TypeVar
 
-from .errors import OxmallocError
+from ._library import DOMAIN_NAMES, MEM, POOL_STATES
+from ._status import active_library
+from .errors import SnapshotError
 
 FORMAT = 1
 """The format that `load` reads; the library counts it up when fields change."""
 
-DOMAINS = ("mem", "obj")
-STATES = ("used", "full", "empty", "span")
-
-
-class SnapshotError(OxmallocError):
-    """A file is no snapshot that this version can read; says why, and what to do."""
+DOMAINS = DOMAIN_NAMES[MEM:]
+STATES = tuple(state for state in POOL_STATES if state != "large")
 
 
 class DomainTotals(NamedTuple):
@@ -100,6 +98,19 @@ class Pool(NamedTuple):
     purged_bytes: int
     age_ms: int
 
+    @property
+    def is_span(self) -> bool:
+        return self.state == "span"
+
+    @property
+    def live_bytes(self) -> int:
+        return self.live * self.block_bytes
+
+    @property
+    def tail_bytes(self) -> int:
+        """Behind the last block: no further one fits, or a span ends there."""
+        return self.bytes - self.capacity * self.block_bytes
+
 
 class LargeBlock(NamedTuple):
     """A block of more than 1 MiB."""
@@ -149,8 +160,6 @@ def snapshot(path: "str | os.PathLike[str]") -> None:
     the GIL. NotActiveError when oxmalloc does not serve this process, OSError
     when the file cannot be written; then it may be cut off.
     """
-    from ._status import active_library
-
     library = active_library()
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_CLOEXEC", 0), 0o666)
     try:
@@ -285,5 +294,7 @@ def _check(s: Snapshot) -> None:
     for pool in s.pools:
         if pool.live + pool.free + pool.untouched != pool.capacity:
             raise ValueError("the blocks of the pool at %#x do not add up" % pool.address)
-        if pool.state != "span" and pool.block_bytes not in classes:
+        if pool.tail_bytes < 0:
+            raise ValueError("the blocks of the pool at %#x are longer than it" % pool.address)
+        if not pool.is_span and pool.block_bytes not in classes:
             raise ValueError("blocks of %d bytes, of no size class" % pool.block_bytes)

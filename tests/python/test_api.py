@@ -1,5 +1,6 @@
 """The Python package's public face: exceptions, install, options, docstrings, types."""
 
+import ast
 import inspect
 import json
 import os
@@ -163,6 +164,27 @@ class Library(unittest.TestCase):
                 assert "liboxmalloc" not in maps.read()
             """, preload=False, env=oxtest.package_env())
 
+    def test_a_name_brings_its_module_and_no_other(self, py):
+        oxtest.run(py, """
+            import sys
+            import oxmalloc
+            mine = [name for name in sys.modules if name.startswith("oxmalloc")]
+            assert mine == ["oxmalloc"], mine
+            oxmalloc.stats().to_text(), oxmalloc.trim(), oxmalloc.status(), oxmalloc.allocated_blocks()
+            for name in ("oxmalloc.heapmap", "oxmalloc.snapshots", "oxmalloc._measure", "json"):
+                assert name not in sys.modules, name
+            assert set(oxmalloc.__all__) <= set(dir(oxmalloc))
+            from oxmalloc import *
+            for name in oxmalloc.__all__:
+                assert globals()[name] is getattr(oxmalloc, name), name
+            try:
+                oxmalloc.nothing
+            except AttributeError as error:
+                assert "no attribute 'nothing'" in str(error), error
+            else:
+                raise AssertionError("found nothing")
+            """, env=oxtest.package_env())
+
     def test_options_are_those_of_the_library(self, py):
         done = oxtest.run(py, """
             import dataclasses, json, oxmalloc
@@ -218,6 +240,14 @@ class Face(unittest.TestCase):
         import oxmalloc
         cls.package = oxmalloc
 
+    def test_names_are_told_to_type_checkers_as_they_are(self):
+        with open(self.package.__file__) as source:
+            tree = ast.parse(source.read())
+        told = {alias.name: node.module for node in ast.walk(tree)
+                if isinstance(node, ast.ImportFrom) and node.level for alias in node.names}
+        self.assertEqual(told, self.package._HOME_OF)
+        self.assertEqual(self.package.__all__, sorted(told))
+
     def test_everything_public_has_a_docstring(self):
         bare = []
         for name in self.package.__all__:
@@ -233,7 +263,6 @@ class Face(unittest.TestCase):
 
     def test_every_figure_is_explained(self):
         # A string follows each field.
-        import ast
         for module in ("_statistics", "_measure", "_status", "_options"):
             with open(os.path.join(oxtest.PACKAGE, "oxmalloc", module + ".py")) as source:
                 tree = ast.parse(source.read())

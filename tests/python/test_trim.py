@@ -5,8 +5,9 @@ import unittest
 import oxtest
 
 SETTING = """
-import gc, sys, threading, time
+import ctypes, gc, sys, threading, time
 import oxmalloc
+from oxmalloc import _library
 
 def resident():
     with open("/proc/self/smaps_rollup") as smaps:
@@ -14,8 +15,14 @@ def resident():
             if line.startswith("Rss:"):
                 return int(line.split()[1]) * 1024
 
-def near(told, measured, part=0.05):
-    assert abs(told - measured) <= part * measured, "told %d, /proc says %d" % (told, measured)
+def near(told, measured, part=0.05, what=""):
+    assert abs(told - measured) <= part * measured, "%s: told %d, /proc says %d" % (what, told, measured)
+
+LIB, TOTALS = _library.library(), _library.OxStats(ctypes.sizeof(_library.OxStats))
+# As oxmalloc.stats() has them; but that takes memory itself, and may give some back so.
+def totals():
+    LIB.Ox_GetStats(ctypes.byref(TOTALS))
+    return TOTALS.given_back_bytes, TOTALS.resident_bytes
 
 class Node:
     def __init__(self, load):
@@ -30,37 +37,42 @@ class Trim(unittest.TestCase):
         env.setdefault("OXMALLOC_PURGE_DELAY_MS", "3600000")
         return oxtest.run(py, SETTING + code, *args, env=oxtest.package_env(env)).stdout
 
-    # Small blocks between survivors; buffers; spans; large blocks. Half of it stays,
-    # else the freeing itself would give back. Blocks fill their pools well: when the
-    # kernel splits a huge page it drops parts never touched, and nobody told it to.
+    # Blocks between survivors; spans of all lengths, also such as leave half of their
+    # last pool or a third of the arena; large blocks. Half of it stays, else the
+    # freeing itself would give back. Blocks are as long as their size class or
+    # nearly: when the kernel splits a huge page it drops what is zero, also in
+    # blocks that live.
     GONE = """
-part_allowed, scale = float(sys.argv[1]), int(sys.argv[2])
-for size, number, part in (100, 300000, 64), (3000, 15000, 64), (262000, 300, 4), (5000000, 12, 4):
-    number *= scale
+trim = oxmalloc.trim
+part_allowed, total = float(sys.argv[1]), int(sys.argv[2]) << 20
+for size, part in [
+        (40, 1024), (100, 256), (500, 64), (1000, 64), (3000, 64), (5000, 4), (9000, 4), (30000, 4), (32700, 64),
+        (33000, 4), (40000, 64), (66000, 4), (70000, 4), (100000, 64), (200000, 4), (262000, 4), (300000, 64),
+        (600000, 4), (660000, 4), (1000000, 4), (1100000, 4), (2200000, 64), (5000000, 4)]:
+    number = total // size
     rooms = [[b"x" * (size + i % 2) for i in range(number)] for _ in range(2)]
     gone = rooms[0]
     for i in range(number):
         if i % part:
             gone[i] = None
-    # (The statistics take memory themselves, and that may give some back.)
-    kept, before = oxmalloc.stats(), resident()
-    told = oxmalloc.trim()
-    after, now = resident(), oxmalloc.stats()
-    assert told > 0.6 * (1 - 1 / part) * size * number, (size, told)
-    near(told, before - after, part_allowed)
-    given = now.given_back_bytes - kept.given_back_bytes
-    near(given, kept.resident_bytes - now.resident_bytes, part_allowed)
+    (given_before, held_before), before = totals(), resident()
+    told = trim()
+    after, (given, held) = resident(), totals()
+    assert told > 0.4 * (1 - 1 / part) * size * number, (size, told)
+    near(told, before - after, part_allowed, size)
+    given -= given_before
+    near(given, held_before - held, part_allowed, size)
     assert told <= given <= 1.1 * told, (told, given)
-    assert oxmalloc.trim() < 0.05 * told + 200000      # nothing is left to give
+    assert trim() < 0.05 * told + 200000    # nothing is left to give
     rooms = gone = None
-    oxmalloc.trim()
+    trim()
 """
 
     def test_what_it_tells_is_gone(self, py):
-        self.inside(py, self.GONE, 0.05, 2)
+        self.inside(py, self.GONE, 0.05, 60)
 
     def test_what_it_tells_is_gone_without_huge_pages(self, py):
-        self.inside(py, self.GONE, 0.02, 1, OXMALLOC_HUGE_PAGES="never")
+        self.inside(py, self.GONE, 0.02, 30, OXMALLOC_HUGE_PAGES="never")
 
     def test_after_a_full_collection(self, py):
         self.inside(py, """
@@ -142,7 +154,7 @@ nodes = Node(bytearray(1000000))
 
     def test_arguments(self, py):
         self.inside(py, """
-from oxmalloc._collect import seconds
+from oxmalloc._trim import seconds
 for text, value in ("500ms", 0.5), ("2s", 2), ("1min", 60), (" 1.5 h ", 5400), (0, 0), (0.25, 0.25), (3, 3):
     assert seconds(text) == value, (text, seconds(text))
 for wrong in "soon", "", "5", "-1s", "1 day", -1, float("inf"), float("nan"), None, True, [1]:

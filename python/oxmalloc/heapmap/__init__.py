@@ -11,16 +11,12 @@ import os
 from typing import Optional, Sequence
 
 from .. import snapshots as _snapshots
-from ..errors import OxmallocError
+from ..errors import PictureError
 from ..snapshots import Snapshot
 
-__all__ = ["KINDS", "PictureError", "map", "save"]
+__all__ = ["KINDS", "map", "save"]
 
 KINDS = (".html", ".svg", ".png")
-
-
-class PictureError(OxmallocError):
-    """A picture cannot be made; says why, and what to do."""
 
 
 def save(path: str | os.PathLike[str], snapshots: Sequence[Snapshot], title: Optional[str] = None) -> None:

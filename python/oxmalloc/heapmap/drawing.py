@@ -12,7 +12,7 @@ from ..snapshots import Snapshot
 from . import account, cells, verdict
 from .account import Account
 from .page import asset, default_title, of_whom
-from .words import number, size
+from .._words import number, size
 
 WIDTH, MARGIN = 900, 24
 INNER = WIDTH - 2 * MARGIN

@@ -7,10 +7,10 @@ import os
 from html import escape
 from typing import Callable, Iterable, List, Optional, Sequence, Tuple, TypeVar
 
+from .._words import age, change, moment, number, number_change, share, size
 from ..snapshots import LargeBlock, Process, Snapshot
-from . import account, cells, verdict, words
+from . import account, cells, verdict
 from .account import Account, ArenaUse, SizeClass
-from .words import change, number, number_change, share, size
 
 LISTED = 50
 """Rows of a list at most; what is left out is summed up."""
@@ -46,7 +46,7 @@ def default_title(snapshots: Sequence[Snapshot]) -> str:
 def of_whom(snapshot: Snapshot) -> str:
     """The process and the moment."""
     return ", ".join(_process(snapshot.process) + [
-        "oxmalloc %s" % snapshot.version, words.moment(snapshot.time)])
+        "oxmalloc %s" % snapshot.version, moment(snapshot.time)])
 
 
 def _process(process: Process) -> List[str]:
@@ -237,7 +237,7 @@ def _classes(accounts: Sequence[Account]) -> str:
             _td(size(c.pinned_bytes), value=c.pinned_bytes),
             _td("&le; " + size(c.rounding_most), "optional", c.rounding_most),
             _td(number(c.pools), "optional", c.pools),
-            _td(words.age(c.oldest_ms), "optional"),
+            _td(age(c.oldest_ms), "optional"),
         ))
 
     def single(name: str, s: account.Singles, kind: int) -> str:
@@ -248,7 +248,7 @@ def _classes(accounts: Sequence[Account]) -> str:
             _td(_bar([("live", s.bytes - absent), ("absent", absent)], longest), "wide"),
             _td(number(s.blocks), value=s.blocks), _td(size(s.bytes), value=s.bytes),
             _td(""), _td(size(absent) if absent else ""), _td(""), _td("", "optional"), _td("", "optional"),
-            _td(words.age(s.oldest_ms), "optional")))
+            _td(age(s.oldest_ms), "optional")))
 
     large, small = _apart(a.classes, lambda c: _pool_bytes(a, c))
     rows = [row(c) for c in large]
@@ -359,7 +359,7 @@ def _nearly_empty(a: Account, after: bool) -> str:
             _td(number(use.live_blocks), "optional", use.live_blocks),
             _td(number(use.pools), "optional", use.pools),
             _td("%s bytes%s" % (held, ", %d more" % more if more > 0 else ""), "words"),
-            _td(words.age(use.oldest_ms), "optional"),
+            _td(age(use.oldest_ms), "optional"),
         ))
 
     head = [_th("arena"), _th("pins"), _th("", "wide"), _th("live"), _th("live blocks", "optional"),
@@ -393,7 +393,7 @@ def _large(a: Account, after: bool) -> str:
             _td(_bar([("live", block.bytes - absent), ("absent", absent)], longest), "wide"),
             _td(size(block.resident_bytes), value=block.resident_bytes),
             _td("objects" if block.domain == "obj" else "buffers", "optional"),
-            _td(words.age(block.age_ms))))
+            _td(age(block.age_ms))))
 
     head = [_th("address"), _th("size"), _th("", "wide"), _th("resident"), _th("domain", "optional"), _th("age")]
     rest = blocks[LISTED:]

@@ -4,7 +4,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from .account import Account
-from .words import change, number, share, size
+from .._words import change, number, share, size
 
 
 class Use(NamedTuple):
