@@ -3,8 +3,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from .account import Account
 from .._words import change, number, share, size
+from .account import Account
 
 
 class Use(NamedTuple):
