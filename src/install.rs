@@ -1,6 +1,7 @@
 //! Installing the hooks into the CPython of this process, and saying whether
 //! they are in force.
 
+use crate::children;
 use crate::counting;
 use crate::domain::{PREVIOUS, PreviousAllocator};
 use crate::heap::life;
@@ -78,7 +79,11 @@ fn try_install() -> c_int {
         return OX_ERR_NO_PYTHON;
     }
     options::read(true);
-    report_at_exit();
+    report_if_asked();
+    // SAFETY: only the constructor writes it, before there are threads.
+    if unsafe { oxmalloc_in_constructor } != 0 && options::get(Option_::Children) == 0 {
+        children::keep_out();
+    }
     if DONE.pythonmalloc.get().is_none() {
         let value = os::environment(c"PYTHONMALLOC").unwrap_or(b"").to_vec();
         let _ = DONE.pythonmalloc.set(Box::leak(Box::new(value)));
@@ -124,14 +129,39 @@ fn try_install() -> c_int {
     set_hooks(wanted, late)
 }
 
-/// Has the summary printed at exit, when that was asked for.
-fn report_at_exit() {
-    extern "C" fn report() {
-        report::print(&status());
+/// Has said what was asked for, when there is something to say: that it is
+/// active, when CPython first takes memory from it, since by then CPython has
+/// chosen its allocators; the rest at exit.
+fn report_if_asked() {
+    static ASKED: AtomicBool = AtomicBool::new(false);
+    let (verbose, stats) = (options::get(Option_::Verbose) != 0, options::get(Option_::Stats) != 0);
+    if (verbose || stats) && !ASKED.swap(true, Relaxed) {
+        os::at_exit(say_at_exit);
+        if verbose {
+            life::on_first_use(say_active);
+        }
     }
-    static REGISTERED: AtomicBool = AtomicBool::new(false);
-    if options::get(Option_::Stats) != 0 && !REGISTERED.swap(true, Relaxed) {
-        os::at_exit(report);
+}
+
+/// The line of OXMALLOC_VERBOSE was printed, by this process or one it forked from.
+static SAID: AtomicBool = AtomicBool::new(false);
+
+fn say_active() {
+    if SAID.load(Relaxed) {
+        return;
+    }
+    let status = status();
+    if status.active_domains != 0 && !SAID.swap(true, Relaxed) {
+        report::print_line(&status);
+    }
+}
+
+extern "C" fn say_at_exit() {
+    if options::get(Option_::Verbose) != 0 && !SAID.swap(true, Relaxed) {
+        report::print_line(&status());
+    }
+    if options::get(Option_::Stats) != 0 {
+        report::print_summary(&status());
     }
 }
 

@@ -65,7 +65,7 @@
 //! 4. `clock`, `region`, `arena`, `pool`, `span`, `extent`, `large`, `find`
 //! 5. `python`: what we ask of the interpreter
 //! 6. `heap`, `domain`
-//! 7. `interface`, `settings`, `hooks`, `counting`
+//! 7. `interface`, `settings`, `hooks`, `counting`, `children`
 //! 8. `stats`, `snapshot`, `report`, `install`
 //! 9. `abi`
 //!
@@ -82,6 +82,7 @@
 
 pub mod abi;
 mod arena;
+mod children;
 mod clock;
 mod counting;
 mod domain;

@@ -29,7 +29,9 @@ pub struct Choice {
 #[derive(Clone, Copy)]
 pub enum Option_ {
     Stats,
+    Verbose,
     Disable,
+    Children,
     PurgeDelayMs,
     HugePages,
     HugePagesFromMib,
@@ -49,11 +51,25 @@ pub const TABLE: &[Choice] = &[
         help: "print a summary to stderr when the interpreter's process exits",
     },
     Choice {
+        name: c"OXMALLOC_VERBOSE",
+        kind: Kind::Flag,
+        default: 0,
+        unit: "",
+        help: "print a line to stderr when a Python starts to use it, or at the end why it did not",
+    },
+    Choice {
         name: c"OXMALLOC_DISABLE",
         kind: Kind::Flag,
         default: 0,
         unit: "",
         help: "stay inert: install nothing",
+    },
+    Choice {
+        name: c"OXMALLOC_CHILDREN",
+        kind: Kind::Flag,
+        default: 1,
+        unit: "",
+        help: "leave the preload and these options to child processes; 0: the first Python takes them out of its environment",
     },
     Choice {
         name: c"OXMALLOC_PURGE_DELAY_MS",

@@ -1,4 +1,5 @@
-//! The summary that OXMALLOC_STATS=1 prints when the process exits.
+//! What is said on stderr when somebody asks: the line of OXMALLOC_VERBOSE=1,
+//! the summary of OXMALLOC_STATS=1 when the process exits.
 
 use crate::interface::{OX_DOMAIN_MEM, OX_DOMAIN_OBJ, OX_DOMAIN_RAW, OxStatus};
 use crate::os::{self, Line};
@@ -6,23 +7,26 @@ use crate::stats;
 use core::ffi::CStr;
 use core::fmt::{Arguments, Write};
 
-/// Prints it to stderr.
-pub fn print(status: &OxStatus) {
+/// Prints the line that says whether it is active.
+pub fn print_line(status: &OxStatus) {
+    let [_, major, minor, micro] = status.python_version.to_be_bytes();
+    let python = format_args!("pid {}, CPython {major}.{minor}.{micro}", os::process_id());
+    if status.active_domains == 0 {
+        return row("process", format_args!("{python}, {} (code {})", text(status), status.code));
+    }
+    let domains = domains(status);
+    row("process", format_args!("{python}, active in {}", text_of(&domains)));
+}
+
+/// Prints the summary.
+pub fn print_summary(status: &OxStatus) {
     let t = stats::totals();
     row("version", format_args!("{}", env!("CARGO_PKG_VERSION")));
     row("pid", format_args!("{}", os::process_id()));
-    let domains = [(OX_DOMAIN_RAW, "raw"), (OX_DOMAIN_MEM, "mem"), (OX_DOMAIN_OBJ, "obj")];
-    let mut names = Line::new();
-    for (_, name) in domains.iter().filter(|(d, _)| status.active_domains >> d & 1 == 1) {
-        let comma = if names.as_bytes().is_empty() { "" } else { ", " };
-        let _ = write!(names, "{comma}{name}");
-    }
     if status.active_domains == 0 {
-        // SAFETY: the text ends with a NUL.
-        let text = unsafe { CStr::from_ptr(status.text.as_ptr()) };
-        return row("status", format_args!("{}", text.to_str().unwrap_or("inactive")));
+        return row("status", format_args!("{}", text(status)));
     }
-    row("active in", format_args!("{}", core::str::from_utf8(names.as_bytes()).unwrap_or("")));
+    row("active in", format_args!("{}", text_of(&domains(status))));
     let live = [t.mem.live_bytes, t.obj.live_bytes];
     row_of_bytes("live", live[0] + live[1], format_args!("mem {}, obj {}", live[0], live[1]));
     let peak = [t.mem.peak_bytes, t.obj.peak_bytes];
@@ -40,6 +44,27 @@ pub fn print(status: &OxStatus) {
     );
     row("spans", format_args!("{:>14}", t.spans));
     row("large", format_args!("{:>14}  {} bytes", t.large_blocks, t.large_bytes));
+}
+
+/// Why it is inactive.
+fn text(status: &OxStatus) -> &str {
+    // SAFETY: the text ends with a NUL.
+    unsafe { CStr::from_ptr(status.text.as_ptr()) }.to_str().unwrap_or("inactive")
+}
+
+/// The domains in which it is active, as "mem, obj".
+fn domains(status: &OxStatus) -> Line {
+    let domains = [(OX_DOMAIN_RAW, "raw"), (OX_DOMAIN_MEM, "mem"), (OX_DOMAIN_OBJ, "obj")];
+    let mut names = Line::new();
+    for (_, name) in domains.iter().filter(|(d, _)| status.active_domains >> d & 1 == 1) {
+        let comma = if names.as_bytes().is_empty() { "" } else { ", " };
+        let _ = write!(names, "{comma}{name}");
+    }
+    names
+}
+
+fn text_of(line: &Line) -> &str {
+    core::str::from_utf8(line.as_bytes()).unwrap_or("")
 }
 
 fn row(name: &str, value: Arguments) {

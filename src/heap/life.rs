@@ -30,6 +30,7 @@ use core::sync::atomic::{
     AtomicBool, AtomicPtr, AtomicUsize, Ordering::Acquire, Ordering::Relaxed, Ordering::Release,
     Ordering::SeqCst,
 };
+use once_cell::race::OnceRef;
 
 /// Who serves the calling thread.
 pub enum Owner {
@@ -78,6 +79,9 @@ pub fn owner<W: Word>() -> Owner {
     let word = W::word();
     if is(word, &EMPTY) {
         acquire::<W>(word, true);
+        if let (true, Some(tell)) = (W::HANDED_OVER, ON_FIRST_USE.get()) {
+            tell();
+        }
     }
     let heap = W::word().load(Relaxed);
     if ptr::eq(heap, &EMPTY) || ptr::eq(heap, &EXITING) {
@@ -86,6 +90,14 @@ pub fn owner<W: Word>() -> Owner {
     // SAFETY: a word points to a heap, and heaps live for ever.
     Owner::This(unsafe { &*heap })
 }
+
+/// Has `tell` called, outside of every lock, when a thread of CPython gets a
+/// heap to allocate from.
+pub fn on_first_use(tell: fn()) {
+    let _ = ON_FIRST_USE.set(Box::leak(Box::new(tell)));
+}
+
+static ON_FIRST_USE: OnceRef<'static, fn()> = OnceRef::new();
 
 /// The heap that this thread owns, taking the interpreter's over if it may;
 /// EMPTY or EXITING when it has none, which own no pool.

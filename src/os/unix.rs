@@ -1,7 +1,7 @@
 //! Memory, time and processes on Linux.
 
 use crate::layout::{ARENA_SIZE, MIN_PAGE};
-use core::ffi::c_void;
+use core::ffi::{CStr, c_void};
 use core::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 /// Puts errno back when dropped.
@@ -338,16 +338,29 @@ pub fn at_fork(
 
 /// An environment variable's bytes, without copying: valid until somebody
 /// changes the environment, so only read at start-up.
-pub fn environment(name: &core::ffi::CStr) -> Option<&'static [u8]> {
+pub fn environment(name: &CStr) -> Option<&'static [u8]> {
     // SAFETY: getenv returns NULL or a C string.
     unsafe {
         let value = libc::getenv(name.as_ptr());
-        (!value.is_null()).then(|| core::ffi::CStr::from_ptr(value).to_bytes())
+        (!value.is_null()).then(|| CStr::from_ptr(value).to_bytes())
     }
 }
 
+/// Sets an environment variable, or with None takes it away. Only before there
+/// are threads: whoever reads the environment meanwhile reads freed memory.
+pub fn set_environment(name: &CStr, value: Option<&CStr>) {
+    let _errno = KeepErrno::new();
+    // SAFETY: C strings, which setenv copies.
+    unsafe {
+        match value {
+            Some(value) => libc::setenv(name.as_ptr(), value.as_ptr(), 1),
+            None => libc::unsetenv(name.as_ptr()),
+        }
+    };
+}
+
 /// A symbol of the running process; null when nobody defines it.
-pub fn symbol(name: &core::ffi::CStr) -> *mut c_void {
+pub fn symbol(name: &CStr) -> *mut c_void {
     let _errno = KeepErrno::new();
     // SAFETY: a lookup in the global scope has no preconditions.
     unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) }
@@ -362,7 +375,7 @@ pub fn each_environment_name(mut each: impl FnMut(&[u8])) {
     unsafe {
         let mut entry = environ;
         while !entry.is_null() && !(*entry).is_null() {
-            let text = core::ffi::CStr::from_ptr(*entry).to_bytes();
+            let text = CStr::from_ptr(*entry).to_bytes();
             let name = text.iter().position(|b| *b == b'=').unwrap_or(text.len());
             each(&text[..name]);
             entry = entry.add(1);
@@ -418,8 +431,15 @@ pub fn library_of(function: *const c_void) -> Option<usize> {
     information(function).map(|info| info.dli_fbase as usize)
 }
 
+/// The file that the library `function` belongs to was loaded from.
+pub fn file_of(function: *const c_void) -> Option<&'static [u8]> {
+    let info = information(function).filter(|info| !info.dli_fname.is_null())?;
+    // SAFETY: a C string, which lives as long as the library is loaded.
+    Some(unsafe { CStr::from_ptr(info.dli_fname) }.to_bytes())
+}
+
 /// Whether the library that `function` belongs to defines `name`.
-pub fn library_defines(function: *const c_void, name: &core::ffi::CStr) -> bool {
+pub fn library_defines(function: *const c_void, name: &CStr) -> bool {
     let _errno = KeepErrno::new();
     let Some(info) = information(function).filter(|info| !info.dli_fname.is_null()) else {
         return false;

@@ -160,6 +160,129 @@ class Summary(unittest.TestCase):
 
 
 @oxtest.each_interpreter
+class Verbose(unittest.TestCase):
+    """OXMALLOC_VERBOSE=1: a line for each Python, at once when it is active."""
+
+    def lines(self, py, code="pass", options=(), **env):
+        done = oxtest.run(py, code, options=options, env=dict({"OXMALLOC_VERBOSE": "1"}, **env))
+        return done.stderr.splitlines()
+
+    def active(self, py):
+        names = {oxtest.RAW: "raw", oxtest.MEM: "mem", oxtest.OBJ: "obj"}
+        version = ".".join(map(str, py.version))
+        return r"oxmalloc: process    pid (\d+), CPython %s, active in %s" % (
+            re.escape(version), ", ".join(names[d] for d in sorted(py.domains)))
+
+    def test_says_that_it_is_active_before_the_program_runs(self, py):
+        # A process that never gets to its exit handlers has told by then.
+        (line,) = self.lines(py, "import os; os._exit(0)")
+        self.assertRegex(line, "^%s$" % self.active(py))
+
+    def test_says_why_it_is_not(self, py):
+        for reason, code, setting in (
+                ("PYTHONMALLOC=malloc_debug", oxtest.OX_ERR_PYTHONMALLOC, dict(PYTHONMALLOC="malloc_debug")),
+                ("dev mode", oxtest.OX_ERR_PYTHONMALLOC, dict(options=("-X", "dev"))),
+                ("OXMALLOC_DISABLE is set", oxtest.OX_ERR_DISABLED, dict(OXMALLOC_DISABLE="1"))):
+            with self.subTest(reason=reason):
+                (line,) = self.lines(py, **setting)
+                self.assertRegex(line, r"^oxmalloc: process    pid \d+, CPython [\d.]+, inactive: %s.* \(code %d\)$" % (
+                    re.escape(reason), code))
+
+    def test_each_interpreter_that_starts_tells_once(self, py):
+        # A thread, a forked child and one that was started anew.
+        lines = self.lines(py, """
+            import os, subprocess, sys, threading
+            thread = threading.Thread(target=lambda: [[] for i in range(1000)])
+            thread.start()
+            thread.join()
+            child = os.fork()
+            if child == 0:
+                sys.exit()
+            assert os.waitpid(child, 0)[1] == 0
+            subprocess.check_call([sys.executable, "-c", "pass"])
+        """)
+        found = [re.match("^%s$" % self.active(py), line) for line in lines]
+        self.assertTrue(all(found), lines)
+        self.assertEqual(len({one.group(1) for one in found}), 2, lines)
+        self.assertEqual(len(lines), 2)
+
+    def test_late(self, py):
+        done = oxtest.run(py, """
+            import oxtest
+            assert oxtest.library().Ox_Install() >= 0
+            data = [[i] for i in range(10000)]
+        """, preload=False, env={"OXMALLOC_VERBOSE": "1"})
+        self.assertRegex(done.stderr, "^%s\n$" % self.active(py))
+
+
+@oxtest.each_interpreter
+class Children(unittest.TestCase):
+    """OXMALLOC_CHILDREN=0: the program has the preload, its children have not."""
+
+    # What a child inherits, by C's environment and by Python's; and how it runs.
+    CODE = """
+        import os, subprocess, sys
+        sys.path.insert(0, sys.argv[1])
+        import oxtest
+        oxtest.assert_active()
+        ours = [name for name in os.environ if name == "LD_PRELOAD" or name.startswith("OXMALLOC_")]
+        print({name: os.environ[name] for name in ours})
+        sys.stdout.flush()
+        assert os.system("env | grep -E '^(LD_PRELOAD|OXMALLOC_)' | sort") == 0 or not ours
+        child = "import sys; file = open('/proc/self/maps'); print('liboxmalloc' in file.read(), sys.argv); file.close()"
+        subprocess.check_call([sys.executable, "-c", child, "a"])
+    """
+
+    def run_it(self, py, options=(), **env):
+        done = oxtest.run(py, self.CODE, oxtest.HERE, options=options, env=env)
+        self.assertEqual(done.stderr, "")
+        return done.stdout.splitlines()
+
+    def test_children_run_without(self, py):
+        self.assertEqual(self.run_it(py, OXMALLOC_CHILDREN="0", OXMALLOC_PURGE_DELAY_MS="100"),
+                         ["{}", "False ['-c', 'a']"])
+
+    def test_what_others_preload_stays(self, py):
+        with tempfile.TemporaryDirectory() as directory:
+            # The loader takes these for our own file, and loads nothing more.
+            first, last = (os.path.join(directory, name) for name in ("first.so", "last.so"))
+            os.symlink(oxtest.LIB, first)
+            os.symlink(oxtest.LIB, last)
+            preload = "%s:%s %s" % (oxtest.LIB, first, last)
+            lines = self.run_it(py, OXMALLOC_CHILDREN="0", LD_PRELOAD=preload)
+            kept = "%s:%s" % (first, last)
+            self.assertEqual(lines[:2], [str({"LD_PRELOAD": kept}), "LD_PRELOAD=" + kept])
+
+    def test_its_own_options_are_in_force(self, py):
+        done = oxtest.run(py, """
+            import oxtest, os
+            oxtest.assert_active()
+            assert "OXMALLOC_STATS" not in os.environ
+        """, env={"OXMALLOC_CHILDREN": "0", "OXMALLOC_STATS": "1"})
+        self.assertIn("oxmalloc: active in", done.stderr)
+
+    def test_forked_children_share_the_heap(self, py):
+        oxtest.run(py, """
+            import os, oxtest
+            child = os.fork()
+            if child == 0:
+                oxtest.assert_active()
+                os._exit(0)
+            assert os.waitpid(child, 0)[1] == 0
+        """, env={"OXMALLOC_CHILDREN": "0"})
+
+    def test_a_shell_in_between_hands_it_on(self, py):
+        done = subprocess.run(
+            ["sh", "-c", '"$0" -c "import oxtest; oxtest.assert_active()"; echo "$OXMALLOC_CHILDREN"', py.path],
+            env=oxtest.preload_env({"OXMALLOC_CHILDREN": "0"}), universal_newlines=True, stdout=subprocess.PIPE)
+        self.assertEqual((done.returncode, done.stdout), (0, "0\n"))
+
+    def test_by_default_they_have_it(self, py):
+        for env in ({}, {"OXMALLOC_CHILDREN": "1"}):
+            self.assertIn("True ['-c', 'a']", self.run_it(py, **env))
+
+
+@oxtest.each_interpreter
 class Stats(unittest.TestCase):
     """Ox_GetStats in a running program."""
 
