@@ -69,7 +69,7 @@ pub const TABLE: &[Choice] = &[
         kind: Kind::Flag,
         default: 1,
         unit: "",
-        help: "leave the preload and these options to child processes; 0: the first Python takes them out of its environment",
+        help: "let child processes inherit the preload and the options; 0: the first Python takes them out of its environment",
     },
     Choice {
         name: c"OXMALLOC_PURGE_DELAY_MS",

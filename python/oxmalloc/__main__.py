@@ -4,30 +4,46 @@ from __future__ import annotations
 import argparse
 import inspect
 import sys
-from typing import List, Optional
+from typing import Any, List, Optional, Tuple
 
-from .commands import commands
+from .commands import Command, commands
 from .errors import OxmallocError
+
+
+class _CommandParser(argparse.ArgumentParser):
+    """Asks its command for the arguments when it is the one that was chosen: to
+    know them some load the library, which may be what is missing."""
+
+    command: Optional[Command] = None
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Tuple[Any, List[str]]:
+        if self.command is not None:
+            command, self.command = self.command, None
+            command.add_arguments(self)
+        found, unknown = super().parse_known_args(args, namespace)
+        if unknown:  # The parser of all commands would say so, with a usage that does not help.
+            self.error("unknown: " + " ".join(unknown))
+        return found, unknown
 
 
 def parser() -> argparse.ArgumentParser:
     """The parser of all commands; `arguments.command_main` runs the chosen one."""
     top = argparse.ArgumentParser(
         prog="oxmalloc", description="Runs Python programs on the oxmalloc heap, and shows it.")
-    each = top.add_subparsers(metavar="command", required=True)
+    each = top.add_subparsers(metavar="command", required=True, parser_class=_CommandParser)
     for command in commands():
         one = each.add_parser(
             command.NAME, help=command.HELP, description=inspect.getdoc(command), allow_abbrev=False,
             formatter_class=argparse.RawDescriptionHelpFormatter)
         one.set_defaults(command_main=command.main)
-        command.add_arguments(one)
+        one.command = command
     return top
 
 
 def main(words: Optional[List[str]] = None) -> int:
     """Runs a command; -> the exit status (2 when the command line is wrong)."""
-    arguments = parser().parse_args(words)
     try:
+        arguments = parser().parse_args(words)
         status: int = arguments.command_main(arguments)
     except OxmallocError as error:
         print("oxmalloc: %s" % error, file=sys.stderr)

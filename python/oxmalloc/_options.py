@@ -7,6 +7,7 @@ from typing import Any, List, Tuple
 from ._library import OPTION_KINDS, OptionVisitor, library
 
 _PREFIX = "OXMALLOC_"
+_FLAGS = ("", "0", "no", "off", "false", "1", "yes", "on", "true")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,6 +37,20 @@ class Option:
     def flag(self) -> str:
         """As a command line has it: "--purge-delay-ms"."""
         return "--" + self.name[len(_PREFIX):].lower().replace("_", "-")
+
+    @property
+    def values(self) -> str:
+        """What it takes, in words."""
+        if self.kind == "number":
+            return "a whole number from %d to %d (%s)" % (self.least, self.most, self.unit)
+        return " or ".join(self.words or ("0", "1"))
+
+    def accepts(self, text: str) -> bool:
+        """Whether the library understands this value."""
+        text = text.strip().lower()
+        if self.kind == "number":
+            return text.isdigit() and self.least <= int(text) <= self.most
+        return text in (self.words or _FLAGS)
 
 
 def options() -> Tuple[Option, ...]:
