@@ -57,8 +57,8 @@ def rights(facts: Facts) -> Iterator[Finding]:
     """Programs that gain rights ignore LD_PRELOAD (ld.so's secure-execution mode)."""
     if facts.rights:
         mend = {"setuid": "chmod u-s", "setgid": "chmod g-s", "capabilities": "setcap -r"}[facts.rights]
-        yield Finding("setuid", PROBLEM, "%s gets other rights when it is run (%s), so the loader ignores LD_PRELOAD" % (
-            facts.program, facts.rights), _without_rights("`sudo %s %s`" % (mend, shlex.quote(facts.program))))
+        yield Finding("setuid", PROBLEM, "%s gets other rights when it is run (%s), so the loader ignores LD_PRELOAD"
+                      % (facts.program, facts.rights), _without_rights("`sudo %s %s`" % (mend, shlex.quote(facts.program))))
     elif facts.python and facts.python.is_secure:
         yield Finding("setuid", PROBLEM, "the kernel started this process with other rights than its parent had "
                       "(setuid, setgid or capabilities), so the loader ignores LD_PRELOAD",
@@ -182,8 +182,8 @@ def sanitizer(facts: Facts) -> Iterator[Finding]:
                       "first in" % facts.preload[in_preload.index(True)].path, mend)
     elif True in in_preload or loaded:
         path = facts.preload[in_preload.index(True)].path if True in in_preload else loaded[0]
-        yield Finding("sanitizer", WARNING, "%s is loaded: it does not see the blocks that oxmalloc serves, and finds no "
-                      "errors in them" % path, mend)
+        yield Finding("sanitizer", WARNING, "%s is loaded: it does not see the blocks that oxmalloc serves, and "
+                      "finds no errors in them" % path, mend)
 
 
 def second_copy(facts: Facts) -> Iterator[Finding]:
@@ -191,8 +191,10 @@ def second_copy(facts: Facts) -> Iterator[Finding]:
     files = [entry.file or entry.path for entry in facts.preload if entry.is_ours and not entry.problem]
     copies = list(dict.fromkeys([*files, *(facts.python.copies if facts.python else ())]))
     if len(copies) > 1:
-        yield Finding("second-copy", WARNING, "more than one copy of oxmalloc is loaded, and the first serves the process: "
-                      + ", ".join(copies), "Keep one in LD_PRELOAD: `LD_PRELOAD=%s`" % copies[0])
+        now = facts.python.status if facts.python else None
+        serves = now.library if now and now.active else copies[-1]
+        yield Finding("second-copy", WARNING, "more than one copy of oxmalloc is loaded, and only one serves the "
+                      "process: " + ", ".join(copies), "Keep one in LD_PRELOAD: `LD_PRELOAD=%s`" % serves)
 
 
 def _weight(entry: Preload) -> str:
@@ -230,8 +232,8 @@ def tracemalloc(facts: Facts) -> Iterator[Finding]:
     python = facts.python
     if python and python.is_tracing:
         by = "PYTHONTRACEMALLOC" if facts.environ.get("PYTHONTRACEMALLOC") else "-X tracemalloc"
-        yield Finding("tracemalloc", WARNING, "tracemalloc is tracing: it slows every allocation down several times, and "
-                      "oxmalloc.install() is refused", "`unset PYTHONTRACEMALLOC`" if by == "PYTHONTRACEMALLOC"
+        yield Finding("tracemalloc", WARNING, "tracemalloc is tracing: it slows every allocation down several times, "
+                      "and oxmalloc.install() is refused", "`unset PYTHONTRACEMALLOC`" if by == "PYTHONTRACEMALLOC"
                       else "Leave out `%s`, or call tracemalloc.stop()" % by)
 
 

@@ -1,10 +1,10 @@
 """What the doctor looks at, gathered before it judges: checks ask nobody else."""
 from __future__ import annotations
 
+import ctypes
 import dataclasses
 import os
 import re
-import struct
 import sys
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
@@ -72,10 +72,8 @@ class Facts:
     """How running it gives other rights: "setuid", "setgid", "capabilities" or ""."""
     preload: Tuple[Preload, ...]
     """The entries of LD_PRELOAD."""
-    library: str
-    """The file of the package, "" when it is missing."""
     library_error: str
-    """Then why."""
+    """Why the package has no library, else ""."""
     options: Tuple[Option, ...]
     """The library's options; () when it cannot be asked."""
     page_bytes: int
@@ -113,30 +111,26 @@ def _of_program(path: str, environ: Mapping[str, str]) -> Facts:
         rights = _binary.raises_rights(program)
     except OSError:
         binary, rights = None, ""
-    library, problem, table = _package_library()
+    try:
+        library_path()
+        problem, table = "", options()
+    except LibraryError as error:
+        problem, table = str(error), ()
     return Facts(
         environ=environ, program=program, binary=binary, rights=rights,
         preload=tuple(map(_preload, _environment.entries(environ.get("LD_PRELOAD", "")))),
-        library=library, library_error=problem, options=table, page_bytes=os.sysconf("SC_PAGESIZE"))
+        library_error=problem, options=table, page_bytes=os.sysconf("SC_PAGESIZE"))
 
 
 def of_this_process() -> Facts:
     """This process, as it was started."""
     # First what is loaded: the questions that follow load the library of the package.
     loaded = loaded_files("/proc/self/maps")
-    facts = _of_program(os.path.realpath("/proc/self/exe"), _initial_environment())
+    facts = _of_program(os.path.realpath("/proc/self/exe"), initial_environment())
     # What the file promises, the kernel has told by now.
     return dataclasses.replace(
         facts, rights="", ignores_environment=bool(sys.flags.ignore_environment), dev_mode=bool(sys.flags.dev_mode),
         python=_this_python(loaded))
-
-
-def _package_library() -> Tuple[str, str, Tuple[Option, ...]]:
-    try:
-        path = library_path()
-        return path, "", options()
-    except LibraryError as error:
-        return "", str(error), ()
 
 
 def _preload(path: str) -> Preload:
@@ -160,7 +154,7 @@ def is_ours(path: str) -> bool:
     return os.path.basename(path).startswith("liboxmalloc.so") or bool(named) and path == os.path.abspath(str(named))
 
 
-def _initial_environment() -> Dict[str, str]:
+def initial_environment() -> Dict[str, str]:
     """The environment that the kernel handed over: OXMALLOC_CHILDREN=0 has taken
     something out of it since."""
     try:
@@ -194,14 +188,10 @@ def _is_free_threaded() -> bool:
 
 
 def _is_secure() -> bool:
-    size = struct.calcsize("LL")
-    try:
-        with open("/proc/self/auxv", "rb") as file:
-            vector = file.read()
-    except OSError:
-        return False
-    pairs = (struct.unpack_from("LL", vector, at) for at in range(0, len(vector) - size + 1, size))
-    return any(kind == _AT_SECURE and value for kind, value in pairs)
+    # Such a process may not even read its own /proc/self/auxv.
+    getauxval = ctypes.PyDLL(None).getauxval
+    getauxval.restype, getauxval.argtypes = ctypes.c_ulong, [ctypes.c_ulong]
+    return bool(getauxval(_AT_SECURE))
 
 
 def loaded_files(maps: str) -> Tuple[str, ...]:

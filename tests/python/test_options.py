@@ -200,7 +200,7 @@ class Verbose(unittest.TestCase):
                 sys.exit()
             assert os.waitpid(child, 0)[1] == 0
             subprocess.check_call([sys.executable, "-c", "pass"])
-        """)
+        """, options=("-W", "ignore"))   # 3.12 warns of a fork beside a thread that has just ended.
         found = [re.match("^%s$" % self.active(py), line) for line in lines]
         self.assertTrue(all(found), lines)
         self.assertEqual(len({one.group(1) for one in found}), 2, lines)

@@ -165,6 +165,14 @@ class Installed(unittest.TestCase):
             self.assertEqual(facts, ["preload", os.path.realpath(path), "True"])
             table = run(script, "stats", env=dict(env, LD_PRELOAD=path))
             self.assertIn("resident", table)
+            # A program is run, and the doctor finds nothing, also of what the script starts.
+            with open(os.path.join(directory, "app.py"), "w") as app:
+                app.write("import oxmalloc, sys; print(oxmalloc.status().active, sys.prefix, sys.argv)")
+            said = run(python, "-m", "oxmalloc", "run", app.name, "--port", "80", env=env)
+            self.assertEqual(said, "True %s %s\n" % (directory, [app.name, "--port", "80"]))
+            self.assertIn("oxmalloc is active.\n", run(python, "-m", "oxmalloc", "run", "-m", "oxmalloc", "doctor", env=env))
+            self.assertIn("oxmalloc is active.\n", run(script, "doctor", "--", script, "run", app.name, env=env))
+            self.assertIn("True", run("sh", "-euc", 'eval "$("$0" env)"; python "$1"', script, app.name, env=env))
 
 
 class Everywhere(unittest.TestCase):

@@ -69,8 +69,8 @@ def ray(variables: Dict[str, str]) -> List[str]:
 
 def spark(variables: Dict[str, str]) -> List[str]:
     """properties for Spark: of its executors, and of a driver that YARN starts"""
-    return ["%s.%s %s" % (prefix, name, _escaped(value, "\\")) for prefix in ("spark.executorEnv", "spark.yarn.appMasterEnv")
-            for name, value in variables.items()]
+    places = ("spark.executorEnv", "spark.yarn.appMasterEnv")
+    return ["%s.%s %s" % (place, name, _escaped(value, "\\")) for place in places for name, value in variables.items()]
 
 
 def systemd(variables: Dict[str, str]) -> List[str]:

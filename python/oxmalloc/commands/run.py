@@ -30,9 +30,12 @@ _NOT_FOUND, _NOT_EXECUTABLE = 127, 126
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.usage = "%(prog)s [options] script.py | -m module | -c code | -- command [argument ...]"
     form = parser.add_mutually_exclusive_group()
-    form.add_argument("-m", dest="form", action="store_const", const="-m", help="the program is a module, as with python -m")
-    form.add_argument("-c", dest="form", action="store_const", const="-c", help="the program is code, as with python -c")
-    parser.add_argument("program", nargs=argparse.REMAINDER, help="a script, module or code; or -- and a command; then its arguments")
+    form.add_argument("-m", dest="form", action="store_const", const="-m",
+                      help="the program is a module, as with python -m")
+    form.add_argument("-c", dest="form", action="store_const", const="-c",
+                      help="the program is code, as with python -c")
+    parser.add_argument("program", nargs=argparse.REMAINDER,
+                        help="a script, module or code; or -- and a command; then its arguments")
     add_options(parser)
 
 

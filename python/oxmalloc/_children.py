@@ -1,0 +1,100 @@
+"""Whether the children of this process run on oxmalloc, however they are started.
+
+Each is really started, and says it itself.
+"""
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from typing import Callable, Dict, NamedTuple, Tuple
+
+from ._library import OX_NOT_INSTALLED
+from ._status import status
+from .errors import OxmallocError
+
+# A child that takes longer hangs.
+SECONDS = 60.0
+
+
+class Answer(NamedTuple):
+    """What a child says of itself."""
+
+    domains: Tuple[str, ...]
+    """The domains that oxmalloc serves there; () when it is inactive."""
+    reason: str
+    """"active", or why not."""
+    code: int
+    """The number behind the reason."""
+
+
+def answer() -> Answer:
+    """What this process says of itself."""
+    try:
+        now = status()
+        return Answer(now.domains, now.reason, now.code)
+    except OxmallocError as error:
+        return Answer((), str(error), OX_NOT_INSTALLED)
+
+
+# Finds this package whatever the child's search path is.
+_CODE = "import json, sys; sys.path.insert(0, sys.argv[1]); " \
+    "from oxmalloc._children import answer; print(json.dumps(answer()))"
+_WHERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+
+def _output(command: Tuple[str, ...]) -> Answer:
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          universal_newlines=True, timeout=SECONDS)
+    try:
+        domains, reason, code = json.loads(done.stdout)
+    except ValueError:
+        said = done.stderr.strip().splitlines()
+        raise RuntimeError("it ended with status %d: %s" % (done.returncode, said[-1] if said else "")) from None
+    return Answer(tuple(domains), reason, code)
+
+
+def _subprocess() -> Answer:
+    return _output((sys.executable, "-c", _CODE, _WHERE))
+
+
+def _exec() -> Answer:
+    """A process that makes room for another program."""
+    code = "import os, sys; os.execv(sys.executable, [sys.executable, '-c', *sys.argv[1:]])"
+    return _output((sys.executable, "-c", code, _CODE, _WHERE))
+
+
+def _multiprocessing(method: str) -> Callable[[], Answer]:
+    def start() -> Answer:
+        import multiprocessing
+
+        context = multiprocessing.get_context(method)
+        here, there = context.Pipe(duplex=False)
+        process = context.Process(target=_send, args=(there,))  # type: ignore[attr-defined]
+        try:
+            process.start()
+            there.close()  # So that the end of the child is seen.
+            if not here.poll(SECONDS):
+                process.kill()
+                raise RuntimeError("it did not answer in %d s" % SECONDS)
+            found: Answer = here.recv()
+        except EOFError:
+            raise RuntimeError("it ended before it answered") from None
+        process.join()
+        return found
+
+    return start
+
+
+def _send(connection: object) -> None:
+    connection.send(answer())  # type: ignore[attr-defined]
+
+
+WAYS: Dict[str, Callable[[], Answer]] = {
+    "subprocess": _subprocess,
+    "exec": _exec,
+    "fork": _multiprocessing("fork"),
+    "spawn": _multiprocessing("spawn"),
+    "forkserver": _multiprocessing("forkserver"),
+}
