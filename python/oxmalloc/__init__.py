@@ -3,6 +3,7 @@
     python -m oxmalloc run app.py       runs a program on it
     oxmalloc.install()                  puts it into a running interpreter
     oxmalloc.status()                   whether it is active, and why not
+    oxmalloc.diagnose()                 what is in the way, and what mends it
     oxmalloc.stats()                    what the heap holds
     oxmalloc.trim()                     gives back what is free, now
     oxmalloc.map("heap.html")           draws it
@@ -14,6 +15,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from ._diagnosis import Diagnosis, diagnose
     from ._library import library_path
     from ._measure import Change, ClassChange, Measurement, measure
     from ._options import Option, options
@@ -29,6 +31,7 @@ __all__ = [
     "Change",
     "ClassChange",
     "ClassStats",
+    "Diagnosis",
     "DomainStats",
     "InstallError",
     "LibraryError",
@@ -42,6 +45,7 @@ __all__ = [
     "Status",
     "TrimAfterGC",
     "allocated_blocks",
+    "diagnose",
     "install",
     "library_path",
     "map",
@@ -56,6 +60,7 @@ __all__ = [
 
 # Where each name is, as above.
 _HOMES = {
+    "_diagnosis": "Diagnosis diagnose",
     "_library": "library_path",
     "_measure": "Change ClassChange Measurement measure",
     "_options": "Option options",

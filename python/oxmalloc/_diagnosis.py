@@ -14,6 +14,8 @@ from ._facts import Facts
 from ._status import advice
 from ._watch import Process, Watched
 
+_COLOURS = {OK: "32", WARNING: "33", PROBLEM: "31"}
+
 
 @dataclasses.dataclass(frozen=True)
 class Diagnosis:
@@ -33,21 +35,54 @@ class Diagnosis:
         """The outcome, in a line."""
         return "oxmalloc is active." if self.is_active else "oxmalloc is not active, or not everywhere."
 
+    def to_text(self, colours: bool = False) -> str:
+        """All of it as a few lines; with colours for a terminal."""
+        width = max(len(finding.name) for finding in self.findings) + 2
+        lines = [self.subject, ""]
+        for finding in self.findings:
+            mark = finding.severity.ljust(9)
+            if colours:
+                mark = "\x1b[%sm%s\x1b[0m" % (_COLOURS[finding.severity], mark)
+            lines.append("  %s%s%s" % (mark, finding.name.ljust(width), finding.cause))
+            if finding.remedy:
+                lines.append(" " * (11 + width) + "-> " + finding.remedy)
+        return "\n".join([*lines, "", self.verdict])
+
 
 # --- This process ---------------------------------------------------------------
+
+def diagnose() -> Diagnosis:
+    """What `python -m oxmalloc doctor` says of this process: whether it runs on
+    oxmalloc, and if not why and what mends it. For the log of a worker.
+
+    It starts no children to look at, as the command does. Takes milliseconds. Any
+    thread.
+    """
+    facts = _facts.of_this_process()
+    return Diagnosis(_subject(facts), tuple(_of_process(facts)))
+
 
 def of_this_process() -> Diagnosis:
     """Looks at this process, and at children that it starts."""
     facts = _facts.of_this_process()
-    findings = [*_with_one_remedy(examine(facts, ALL)), *_preload_list(facts)]
+    findings = _of_process(facts)
     python = facts.python
     assert python is not None
     if python.status is None or not python.status.active:
         findings.append(Finding("children", WARNING, "not looked at: this process comes first"))
     elif not keeps_children_out(facts):
         findings += _of_children(python.status.domains, python.executable)
-    subject = "CPython %d.%d.%d, %s, process %d" % (*python.version, python.executable, os.getpid())
-    return Diagnosis(subject, tuple(findings))
+    return Diagnosis(_subject(facts), tuple(findings))
+
+
+def _of_process(facts: Facts) -> List[Finding]:
+    return [*_with_one_remedy(examine(facts, ALL)), *_preload_list(facts)]
+
+
+def _subject(facts: Facts) -> str:
+    python = facts.python
+    assert python is not None
+    return "CPython %d.%d.%d, %s, process %d" % (*python.version, python.executable, os.getpid())
 
 
 def _with_one_remedy(findings: List[Finding]) -> List[Finding]:

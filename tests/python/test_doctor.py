@@ -577,5 +577,40 @@ class Text(Doctor):
         self.assertEqual(oxmalloc(py, "doctor", "--seconds", "x").returncode, 2)
 
 
+@oxtest.each_interpreter
+class Inside(Doctor):
+    """oxmalloc.diagnose(), in the program itself."""
+
+    CODE = """
+import multiprocessing, oxmalloc
+
+def tell(connection):
+    found = oxmalloc.diagnose()
+    connection.send((found.is_active, found.to_text()))
+
+if __name__ == "__main__":
+    # Such a process may have no children of its own.
+    context = multiprocessing.get_context("fork")
+    here, there = context.Pipe()
+    worker = context.Process(target=tell, args=(there,), daemon=True)
+    worker.start()
+    print(*here.recv(), sep="\\n")
+    worker.join()
+"""
+
+    def test_a_worker(self, py):
+        told = oxtest.run(py, self.CODE, env=oxtest.package_env()).stdout.splitlines()
+        self.assertEqual(told[0], "True")
+        self.assertRegex(told[1], r"^CPython %d\.%d\.%d, .*, process \d+$" % py.version)
+        self.assertRegex(told[3], "^  ok +active +in .*; preloaded")
+        self.assertEqual(told[-1], "oxmalloc is active.")
+
+    def test_a_worker_without(self, py):
+        told = oxtest.run(py, self.CODE, preload=False, env=oxtest.package_env()).stdout.splitlines()
+        self.assertEqual(told[0], "False")
+        self.assertIn("-> Start the program with `python -m oxmalloc run`", "\n".join(told))
+        self.assertEqual(told[-1], "oxmalloc is not active, or not everywhere.")
+
+
 if __name__ == "__main__":
     unittest.main()

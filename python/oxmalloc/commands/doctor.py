@@ -42,27 +42,10 @@ def main(arguments: argparse.Namespace) -> int:
         found = _diagnosis.of_command(command, initial_environment(), arguments.seconds)
     else:
         found = _diagnosis.of_this_process()
-    print(_json(found) if arguments.json else _text(found))
+    print(_json(found) if arguments.json else found.to_text(sys.stdout.isatty() and "NO_COLOR" not in os.environ))
     return 0 if found.is_active else 1
 
 
 def _json(found: Any) -> str:
     findings: List[Dict[str, str]] = [dataclasses.asdict(finding) for finding in found.findings]
     return json.dumps({"active": found.is_active, "subject": found.subject, "findings": findings}, indent=2)
-
-
-_COLOURS = {"ok": "32", "warning": "33", "problem": "31"}
-
-
-def _text(found: Any) -> str:
-    colours = sys.stdout.isatty() and "NO_COLOR" not in os.environ
-    width = max(len(finding.name) for finding in found.findings) + 2
-    lines = [found.subject, ""]
-    for finding in found.findings:
-        mark = finding.severity.ljust(9)
-        if colours:
-            mark = "\x1b[%sm%s\x1b[0m" % (_COLOURS[finding.severity], mark)
-        lines.append("  %s%s%s" % (mark, finding.name.ljust(width), finding.cause))
-        if finding.remedy:
-            lines.append(" " * (11 + width) + "-> " + finding.remedy)
-    return "\n".join([*lines, "", found.verdict])
