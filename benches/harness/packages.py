@@ -6,6 +6,8 @@ import subprocess
 from . import CACHE
 import oxtest
 
+_MARK = ".complete"
+
 
 def directory(py, requirement):
     """A directory for PYTHONPATH with one library, None when it cannot be had."""
@@ -22,6 +24,11 @@ def environment(py, name, *requirements):
     return _once("%s-%s" % (name, py.tag), fill)
 
 
+def is_there(py, name):
+    """Whether that virtual environment was made before."""
+    return os.path.exists(os.path.join(CACHE, "%s-%s" % (name, py.tag), _MARK))
+
+
 def python_of(environment):
     return os.path.join(environment, "bin", "python")
 
@@ -29,7 +36,7 @@ def python_of(environment):
 def _once(name, fill):
     """What was not filled to the end has no mark, and is made anew."""
     target = os.path.join(CACHE, name)
-    mark = os.path.join(target, ".complete")
+    mark = os.path.join(target, _MARK)
     if not os.path.exists(mark):
         shutil.rmtree(target, ignore_errors=True)
         os.makedirs(CACHE, exist_ok=True)
