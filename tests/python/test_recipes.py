@@ -62,5 +62,37 @@ def app(environ, start_response):
         self.check_report(self.serve("--preload"))
 
 
+class Celery(Recipe):
+    """A broker and results in directories: they need no server, and serve several processes."""
+
+    page_name = "celery"
+    CONFIG = """
+import os
+
+for name in ("queue", "control", "results"):
+    os.makedirs(name, exist_ok=True)
+broker_url = "filesystem://"
+broker_transport_options = {
+    "data_folder_in": "queue", "data_folder_out": "queue", "control_folder": "control", "polling_interval": 0.05}
+result_backend = "file://" + os.path.abspath("results")
+worker_hijack_root_logger = True
+"""
+    CLIENT = """
+import tasks
+
+print([tasks.count_words.delay("the cat and the hat %d" % i).get(timeout=60, interval=0.05) for i in range(20)]
+      == [{"the": 2, "cat": 1, "and": 1, "hat": 1, str(i): 1} for i in range(20)])
+"""
+
+    def test_each_process_of_the_pool(self):
+        self.write("celeryconfig.py", self.CONFIG)
+        worker = self.start(self.page.command("celery --app"), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        reports = self.read_reports(worker.stderr, 2)
+        self.assertNotIn(worker.pid, reports)
+        self.write("client.py", self.CLIENT)
+        self.assertEqual(self.run_command("python client.py"), "True\n")
+        self.check_report(reports.values())
+
+
 if __name__ == "__main__":
     unittest.main()
