@@ -94,5 +94,78 @@ print([tasks.count_words.delay("the cat and the hat %d" % i).get(timeout=60, int
         self.check_report(reports.values())
 
 
+class Dask(Recipe):
+    page_name = "dask"
+    # The page's program, with work behind it.
+    WORK = """
+import distributed, oxmalloc
+from trimming import Trim
+
+def words(part):
+    return {"word %d" % (n % 1000): n for n in range(part * 10000, part * 10000 + 10000)}
+
+def given_back():
+    return oxmalloc.stats().given_back_bytes
+
+if __name__ == "__main__":
+    with distributed.Client(n_workers=2, dashboard_address=None) as client:
+        made = client.gather(client.map(words, range(20)))
+        assert all(each["word 7"] == n * 10000 + 9007 and len(each) == 1000 for n, each in enumerate(made))
+        before = client.run(given_back)
+        client.register_plugin(Trim(seconds=0.05))
+        while any(now <= before[worker] for worker, now in client.run(given_back).items()):
+            pass
+        print("done")
+"""
+
+    def configure(self):
+        self.run_command(self.page.command("env --dask"))
+
+    def test_each_worker(self):
+        self.configure()
+        reports = whole_reports(self.run_command("python app.py"))
+        self.assertEqual(len(set(reports)), 2, reports)
+        self.check_report(reports)
+
+    def test_they_work_and_are_trimmed(self):
+        self.configure()
+        self.write("work.py", self.WORK)
+        self.env["OXMALLOC_PURGE_DELAY_MS"] = "3600000"  # Nothing but the plugin gives back.
+        self.assertEqual(self.run_command("python work.py"), "done\n")
+
+    def test_without_a_file(self):
+        self.write("work.py", self.WORK)
+        self.assertEqual(self.run_command("python -m oxmalloc run work.py"), "done\n")
+
+    def test_a_variable_is_no_way(self):
+        # When this fails the page has a sentence too much.
+        self.env["DASK_DISTRIBUTED__NANNY__PRE_SPAWN_ENVIRON__LD_PRELOAD"] = oxtest.LIB
+        self.assertEqual(self.run_command("python app.py").count("oxmalloc is not active"), 2)
+
+
+class DaskMemory(Recipe):
+    """The page's figures."""
+
+    page_name = "dask"
+
+    def test_are_those_that_were_measured(self):
+        newest = max(glob.glob(os.path.join(oxtest.ROOT, "benches", "results", "dask", "*.json")))
+        measurement, = results.load(newest)
+        self.assertEqual(set(measurement["memory"]), set(dask_memory.cases()))
+        self.assertIn(dask_memory.section(measurement), self.page.text)
+
+    def test_records(self):
+        """The drop of a list of records, measured again."""
+        figures = {}
+        for side in "Dask", "oxmalloc":
+            settings = " ".join(dask_memory.SIDES[side][1:])
+            figures[side] = json.loads(self.run_command("python %s records %s" % (dask_memory.PROGRAM, settings)))
+        ours, default = figures["oxmalloc"], figures["Dask"]
+        self.assertGreater(ours["full_bytes"], 400 << 20)
+        # Not much more than before; the default keeps twice as much.
+        self.assertLess(ours["later_bytes"], ours["before_bytes"] + (20 << 20))
+        self.assertLess(ours["later_bytes"], default["later_bytes"])
+
+
 if __name__ == "__main__":
     unittest.main()
