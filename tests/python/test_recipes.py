@@ -167,5 +167,48 @@ class DaskMemory(Recipe):
         self.assertLess(ours["later_bytes"], default["later_bytes"])
 
 
+class Jupyter(Recipe):
+    page_name = "jupyter"
+    # Executes cells, as a front end does; prints what each printed or showed.
+    FRONT_END = """
+import json, sys
+import jupyter_client
+
+manager, client = jupyter_client.manager.start_new_kernel(kernel_name="oxmalloc", startup_timeout=100)
+try:
+    for cell in sys.stdin.read().split("\\f"):
+        said = []
+        def hear(message):
+            content = message["content"]
+            said.append(content["text"] if message["msg_type"] == "stream" else content["data"]["text/plain"]
+                        if message["msg_type"] == "execute_result" else "")
+        reply = client.execute_interactive(cell, output_hook=hear, timeout=100)
+        print(json.dumps([reply["content"]["status"], "".join(said)]))
+finally:
+    client.stop_channels()
+    manager.shutdown_kernel(now=True)
+"""
+
+    def execute(self, *cells):
+        self.write("front_end.py", self.FRONT_END)
+        self.write("cells", "\f".join(cells))
+        answers = [json.loads(line) for line in self.run_command("python front_end.py <cells").splitlines()]
+        self.assertEqual({status for status, _ in answers}, {"ok"}, answers)
+        return [said for _, said in answers]
+
+    def test_kernel(self):
+        self.run_command(self.page.command("ipykernel install"))
+        files = self.page.files
+        report, work, given_back, picture = self.execute(
+            files["cell.py"], "data = [str(i) for i in range(300000)]; print(len(set(data))); del data",
+            files["trim.py"], files["picture.py"])
+        self.assertEqual(work, "300000\n")
+        self.assertGreater(int(given_back), 10 << 20)
+        self.assertIn("IFrame", picture)
+        with open(os.path.join(self.directory, "heap.html")) as page:
+            self.assertIn("</html>", page.read())
+        self.check_report([report])
+
+
 if __name__ == "__main__":
     unittest.main()
