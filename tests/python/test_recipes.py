@@ -210,5 +210,31 @@ finally:
         self.check_report([report])
 
 
+class Pytest(Recipe):
+    page_name = "pytest"
+    # The page's own files are tests as well.
+    WORKER = """
+import oxmalloc, pytest
+
+@pytest.mark.parametrize("number", range(10))
+def test_worker(number, worker_id):
+    assert worker_id in ("gw0", "gw1")
+    assert oxmalloc.status().domains == ("raw", "mem", "obj")
+    assert sum([n * n for n in range(1000)]) == 332833500
+"""
+
+    def test_session_and_workers(self):
+        self.write("test_worker.py", self.WORKER)
+        said = self.run_command(self.page.command("-n 2"))
+        self.assertIn("11 passed", said)
+        self.check_report(whole_reports(said))
+
+    def test_a_leak_is_found(self):
+        self.write("test_cache.py", self.page.files["test_cache.py"].replace("maxsize=100", "maxsize=None"))
+        said = self.start("python -m oxmalloc run -m pytest", stdout=subprocess.PIPE).communicate()[0]
+        self.assertIn("1 failed", said)
+        self.assertRegex(said, r"assert \d{4} < 20")
+
+
 if __name__ == "__main__":
     unittest.main()
