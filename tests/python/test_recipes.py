@@ -236,5 +236,32 @@ def test_worker(number, worker_id):
         self.assertRegex(said, r"assert \d{4} < 20")
 
 
+class Ray(Recipe):
+    page_name = "ray"
+    tools = "recipes-ray", "ray"
+    WORDS = "[{'the': 2, 'cat': 1, 'and': 1, 'hat': 1}, {'the': 2, 'cat': 1, 'and': 1, 'hat': 1}]"
+
+    def setUp(self):
+        super().setUp()
+        # Two workers, nothing that asks the network.
+        self.env.update(RAY_OVERRIDE_RESOURCES='{"CPU": 2}', RAY_USAGE_STATS_ENABLED="0", RAY_DEDUP_LOGS="0")
+
+    def check(self, said):
+        words, squares = said.splitlines()[:2]
+        self.assertEqual(words, self.WORDS)
+        self.assertEqual(squares, str([(True, 332833500)] * 4))
+        reports = whole_reports(said)
+        self.assertEqual(len(set(reports)), 2)
+        self.check_report(reports)
+
+    def test_each_worker(self):
+        self.check(self.run_command("python app.py"))
+
+    def test_inherited(self):
+        app = self.page.files["app.py"]
+        self.write("app.py", re.sub(r"ray\.init\(.*\)\n", "ray.init()\n", app))
+        self.check(self.run_command("python -m oxmalloc run app.py"))
+
+
 if __name__ == "__main__":
     unittest.main()
