@@ -263,5 +263,30 @@ class Ray(Recipe):
         self.check(self.run_command("python -m oxmalloc run app.py"))
 
 
+class Spark(Recipe):
+    page_name = "spark"
+    tools = "recipes-spark", "pyspark"
+    # Two executors, in processes of their own.
+    CLUSTER = "spark.master local-cluster[2,1,1024]\nspark.ui.enabled false\n"
+
+    def setUp(self):
+        if not shutil.which("java"):
+            self.skipTest("Spark needs java")
+        if not (os.environ.get("OXTEST_SPARK") or packages.is_there(oxtest.fastest_interpreter(), self.tools[0])):
+            self.skipTest("pyspark is 450 MB to download: OXTEST_SPARK=1 does, and it is kept")
+        super().setUp()
+
+    def test_each_worker(self):
+        self.env["SPARK_CONF_DIR"] = self.directory
+        self.write("spark-defaults.conf", self.CLUSTER)
+        self.run_command(self.page.command("env --spark"))
+        said = self.run_command("python app.py")
+        self.assertEqual(said.count("{'the': 500, 'cat': 250, 'and': 250, 'hat': 250}\n"), 4)
+        reports = whole_reports(said)
+        self.assertEqual(len(reports), 4)
+        self.assertGreaterEqual(len(set(reports)), 2)
+        self.check_report(reports)
+
+
 if __name__ == "__main__":
     unittest.main()
