@@ -288,5 +288,46 @@ class Spark(Recipe):
         self.check_report(reports)
 
 
+class Docker(Recipe):
+    """With docker, podman or buildah, whichever has the page's base image or can get it."""
+
+    page_name = "docker"
+    tools = None
+    # name: (has it an image, get one, build one named app, run the image's command)
+    ENGINES = {
+        "docker": ("docker image inspect", "docker pull", "docker build --progress plain --tag app .",
+                   "docker run --rm app"),
+        "podman": ("podman image inspect", "podman pull", "podman build --tag app .", "podman run --rm app"),
+        "buildah": ("buildah inspect --type image", "buildah pull", "buildah bud --isolation chroot --tag app .",
+                    "buildah run --isolation chroot $(buildah from app) -- python app.py"),
+    }
+
+    def engine(self, image):
+        """-> (build, run) of the first that has the image; SkipTest when there is none."""
+        reasons = []
+        for name, (has, pull, *commands) in self.ENGINES.items():
+            if not shutil.which(name):
+                reasons.append("%s is not installed" % name)
+                continue
+            for command in has, pull:
+                done = subprocess.run([*command.split(), image], env=self.env, universal_newlines=True,
+                                      stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+                if done.returncode == 0:
+                    return commands
+            reasons.append("%s has no %s: %s" % (name, image, done.stdout.strip().splitlines()[-1]))
+        self.skipTest("; ".join(reasons))
+
+    def test_image(self):
+        build, run = self.engine(re.search("^FROM (.*)$", self.page.files["Dockerfile"], re.M).group(1))
+        with tempfile.TemporaryDirectory() as elsewhere:  # Where it is built is more than the wheel.
+            shutil.copy(test_package.build_wheel(elsewhere), self.directory)
+        self.write("app.py", "import oxmalloc\nprint(oxmalloc.status().active, sum(n * n for n in range(1000)))\n")
+        said = self.run_command(build + " 2>&1")
+        # Docker puts the step and the time in front of each line.
+        said = re.sub(r"^#\d+ [\d.]+ ", "", said, flags=re.M)
+        self.assertEqual(self.run_command(run), "True 332833500\n")
+        self.check_report(whole_reports(said))
+
+
 if __name__ == "__main__":
     unittest.main()
