@@ -329,5 +329,50 @@ class Docker(Recipe):
         self.check_report(whole_reports(said))
 
 
+class Systemd(Recipe):
+    """No systemd runs where the tests do: its own checker reads the unit with its drop-in."""
+
+    page_name = "systemd"
+
+    def setUp(self):
+        super().setUp()
+        if not shutil.which("systemd-analyze"):
+            self.skipTest("systemd-analyze is not installed")
+        self.units = os.path.join(self.directory, "etc", "systemd", "system")
+        self.write("etc/systemd/system/app.service", self.here(self.page.files["app.service"]))
+        self.run_command(self.here(self.page.command("env --systemd")))
+        with open(os.path.join(self.units, "app.service.d", "oxmalloc.conf")) as file:
+            self.drop_in = file.read()
+
+    def here(self, text):
+        """With the directories of the page in this test's."""
+        return (text.replace("/srv/app/venv", self.venv).replace("/srv/app", self.directory)
+                .replace("/etc/systemd/system", self.units))
+
+    def verify(self):
+        done = subprocess.run(
+            ["systemd-analyze", "verify", "--man=no", os.path.join(self.units, "app.service")],
+            env=dict(self.env, SYSTEMD_UNIT_PATH=self.units + ":"), universal_newlines=True,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        return [line for line in done.stdout.splitlines() if "app.service" in line or "oxmalloc.conf" in line]
+
+    def test_unit_and_drop_in(self):
+        self.assertEqual(self.verify(), [])
+        self.assertRegex(self.drop_in, r'^\[Service\]\nEnvironment="LD_PRELOAD=%s/.*/liboxmalloc.so"\n$' % self.venv)
+        self.check_shown(self.drop_in)
+
+    def test_what_is_wrong_is_found(self):
+        broken = self.drop_in.replace("LD_PRELOAD=", "=LD_PRELOAD=")
+        self.write("etc/systemd/system/app.service.d/oxmalloc.conf", broken)
+        self.assertRegex("\n".join(self.verify()), "oxmalloc.conf:2: Invalid environment")
+
+    def test_its_environment_starts_it(self):
+        """What systemd would put into the environment, given to a process."""
+        variable = re.search('^Environment="(.*)"$', self.drop_in, re.M).group(1)
+        self.env.update([variable.split("=", 1)])
+        said = self.run_command("python -c 'import oxmalloc; print(oxmalloc.status().installed_by)'")
+        self.assertEqual(said, "preload\n")
+
+
 if __name__ == "__main__":
     unittest.main()
