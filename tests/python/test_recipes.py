@@ -374,5 +374,46 @@ class Systemd(Recipe):
         self.assertEqual(said, "preload\n")
 
 
+class Embedding(Recipe):
+    page_name = "embedding"
+    tools = None
+
+    def interpreter(self):
+        """-> the directory of a python3-config that can link a program."""
+        reasons = []
+        for py in sorted(oxtest.interpreters()[0], key=lambda py: (not py.optimised, py.version)):
+            config = "%s%d.%d-config" % (os.path.join(os.path.dirname(py.path), "python"), *py.version[:2])
+            said = oxtest.run(py, "import os, sysconfig as s; get = s.get_config_var; print(get('Py_DEBUG') or 0,"
+                              " os.path.join(get('LIBDIR'), get('LDLIBRARY')))", preload=False).stdout.split()
+            if os.path.exists(config) and said[0] == "0" and said[1].endswith(".so") and os.path.exists(said[1]):
+                return py, config
+            reasons.append("%s has no python3-config or shared library" % py.tag)
+        self.skipTest("; ".join(reasons))
+
+    def test_program(self):
+        for tool in "cc", "pkg-config":
+            if not shutil.which(tool):
+                self.skipTest(tool + " is not installed")
+        py, config = self.interpreter()
+        prefix = os.path.join(self.directory, "prefix")
+        subprocess.run([os.path.join(oxtest.ROOT, "scripts", "install"), prefix], check=True, env=oxtest.clean_env(),
+                       stdout=subprocess.DEVNULL)
+        self.write("python3-config", '#!/bin/sh\nexec %s "$@"\n' % config)
+        os.chmod(os.path.join(self.directory, "python3-config"), 0o755)
+        library = os.path.join(os.path.dirname(os.path.dirname(config)), "lib")
+        self.env.update(PATH=self.directory + os.pathsep + self.env["PATH"], PYTHONHOME=home(py),
+                        PKG_CONFIG_PATH=os.path.join(prefix, "lib", "pkgconfig"),
+                        LD_LIBRARY_PATH=os.path.join(prefix, "lib") + os.pathsep + library)
+        said = self.run_command(self.page.command("cc embed.c"))
+        self.assertEqual(re.findall("^(\\d+)$", said, re.M), ["1000000"] * 3)
+        self.assertRegex(said, "(?m)^oxmalloc: active in +raw, mem, obj$")
+        self.check_shown(said)
+
+
+def home(py):
+    said = oxtest.run(py, "import sys; print(sys.base_prefix + ':' + sys.base_exec_prefix)", preload=False)
+    return said.stdout.strip()
+
+
 if __name__ == "__main__":
     unittest.main()
