@@ -415,5 +415,13 @@ def home(py):
     return said.stdout.strip()
 
 
+class Index(unittest.TestCase):
+    def test_every_page_is_in_the_index_and_tested(self):
+        names = {name[:-3] for name in os.listdir(PAGES)} - {"README"}
+        with open(os.path.join(PAGES, "README.md")) as index:
+            self.assertEqual(set(re.findall(r"\]\(([\w-]+)\.md\)", index.read())), names)
+        self.assertEqual({recipe.page_name for recipe in Recipe.__subclasses__()}, names)
+
+
 if __name__ == "__main__":
     unittest.main()
