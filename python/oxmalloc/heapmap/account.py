@@ -44,10 +44,6 @@ class Uses(NamedTuple):
         return self.live + self.pinned + self.idle + self.kept
 
 
-Parts = List[Tuple[str, int]]
-"""What pools hold, in bytes, by names that the drawings have colours for."""
-
-
 class SizeClass(NamedTuple):
     """Blocks of one size."""
 
@@ -78,11 +74,6 @@ class SizeClass(NamedTuple):
         return self.untouched * self.block_bytes
 
     @property
-    def parts(self) -> Parts:
-        return [("live", self.live_bytes), ("free", self.free_bytes), ("untouched", self.untouched_bytes),
-                ("tail", self.tail_bytes)]
-
-    @property
     def rounding_most(self) -> int:
         """The most that the live blocks can lose by rounding, if each holds a
         request of its own class (not a borrowed block, nor one that shrank)."""
@@ -93,26 +84,9 @@ class Singles(NamedTuple):
     """Blocks that have their pools for themselves: spans, or large blocks."""
 
     blocks: int
-    live_bytes: int
-    tail_bytes: int
-    """Behind the blocks: a span ends with a page, its last pool often later."""
+    bytes: int
     resident_bytes: int
-    pinned_bytes: int
-    """Resident beyond the blocks: tails."""
     oldest_ms: int
-
-    @property
-    def pool_bytes(self) -> int:
-        return self.live_bytes + self.tail_bytes
-
-    @property
-    def absent_bytes(self) -> int:
-        """Of the blocks, what is not resident: never touched."""
-        return self.live_bytes - (self.resident_bytes - self.pinned_bytes)
-
-    @property
-    def parts(self) -> Parts:
-        return [("live", self.live_bytes - self.absent_bytes), ("absent", self.absent_bytes), ("tail", self.tail_bytes)]
 
 
 class ArenaUse(NamedTuple):
@@ -175,7 +149,7 @@ class _Sum:
     """What is added up for a size class or an arena."""
 
     def __init__(self) -> None:
-        self.pools = self.live = self.free = self.untouched = self.tail = 0
+        self.pools = self.live = self.free = self.untouched = 0
         self.live_bytes = self.resident = self.beyond = self.oldest = 0
         self.classes: Counter[int] = Counter()
 
@@ -196,17 +170,17 @@ def of(snapshot: Snapshot) -> Account:
         first = (pool.address - base) // pool_bytes
         count = pool.bytes // pool_bytes
         resident = sum(arena.resident_pages[first:first + count]) * page
-        beyond = resident - min(pool.live_bytes, resident)
+        live_bytes = pool.live * pool.block_bytes
+        beyond = resident - min(live_bytes, resident)
         live += resident - beyond
         if pool.live:
             pinned += beyond
         trimmable += _trim_least(pool, resident, page)
-        of_size = spans if pool.is_span else classes.setdefault(pool.block_bytes, _Sum())
+        of_size = spans if pool.state == "span" else classes.setdefault(pool.block_bytes, _Sum())
         for total in (use, of_size):
             total.pools += count
             total.live += pool.live
-            total.live_bytes += pool.live_bytes
-            total.tail += pool.tail_bytes
+            total.live_bytes += live_bytes
             total.resident += resident
             total.beyond += beyond
             total.oldest = max(total.oldest, pool.age_ms)
@@ -215,13 +189,15 @@ def of(snapshot: Snapshot) -> Account:
         if pool.live:
             use.classes[pool.block_bytes] += pool.live
 
+    # What is vacant goes back unless it is clean: then a huge page holds it.
+    for arena, use in arenas.values():
+        vacant = sum(arena.resident_pages) * page - use.resident
+        trimmable += max(vacant - arena.pools_clean * pool_bytes, 0)
     in_arenas = page * sum(sum(arena.resident_pages) for arena in snapshot.arenas)
     in_extents = sum(extent.resident_bytes for extent in snapshot.extents)
     large = sum(block.resident_bytes for block in snapshot.large_blocks)
     kept = max(in_extents - large, 0)
     idle = in_arenas - live - pinned
-    # Vacant pools go back as a whole.
-    trimmable += in_arenas - sum(use.resident for _, use in arenas.values())
     heap = live + large + pinned + idle + kept
     rss = snapshot.process.resident_bytes
     smaller = dict(zip(snapshot.size_classes, (0,) + snapshot.size_classes))
@@ -234,16 +210,16 @@ def of(snapshot: Snapshot) -> Account:
         classes=[
             SizeClass(
                 block_bytes=block, smaller=smaller[block], pools=s.pools, live=s.live, free=s.free,
-                untouched=s.untouched, tail_bytes=s.tail,
+                untouched=s.untouched, tail_bytes=s.pools * (pool_bytes % block),
                 resident_bytes=s.resident, pinned_bytes=s.beyond, oldest_ms=s.oldest)
             for block, s in sorted(classes.items())],
-        spans=Singles(spans.live, spans.live_bytes, spans.tail, spans.resident, spans.beyond, spans.oldest),
+        spans=Singles(spans.live, spans.live_bytes, spans.resident, spans.oldest),
         large=Singles(
-            len(snapshot.large_blocks), sum(block.bytes for block in snapshot.large_blocks), 0, large, 0,
+            len(snapshot.large_blocks), sum(block.bytes for block in snapshot.large_blocks), large,
             max((block.age_ms for block in snapshot.large_blocks), default=0)),
         arenas=[_arena_use(arena, use, page) for arena, use in arenas.values()],
         unplaced=unplaced,
-        trim_least=trimmable + kept
+        trim_least=trimmable + min(kept, snapshot.totals.large_cached_bytes)
         if snapshot.totals.heaps <= 1 else None,
     )
 
@@ -260,7 +236,7 @@ def _trim_least(pool: Pool, resident: int, page: int) -> int:
     """Resident bytes of a pool in use that lie on pages without a live block, at
     least: where its live blocks are is not in the snapshot, but each touches so
     many pages at most."""
-    if pool.is_span:
-        return max(resident - pool.live_bytes, 0)
+    if pool.state == "span":
+        return 0
     touched = pool.live * ((pool.block_bytes + page - 2) // page + 1)
     return max(resident - touched * page, 0)

@@ -12,13 +12,13 @@ import zlib
 from array import array
 from typing import Any, Dict, List, Sequence
 
-from ..snapshots import Pool, Snapshot
+from ..snapshots import Snapshot
 
 COLUMNS = (
     ("kind", "B"),  # VACANT, index of the size class + 1, SPAN or INSIDE
     ("domain", "B"),  # 0 MEM, 1 OBJ
-    ("live", "H"),  # blocks; of a span the pages of its block
-    ("untouched", "H"),  # blocks; of a span none
+    ("live", "H"),  # blocks
+    ("untouched", "H"),  # blocks; of a span how many places it has
     ("resident", "B"),  # pages
     ("purged", "B"),  # pages
     ("age", "I"),  # in steps of AGE_MS
@@ -26,12 +26,6 @@ COLUMNS = (
 VACANT, SPAN, INSIDE = 0, 254, 255
 AGE_MS = 16
 """The library's own resolution."""
-
-
-def live_in_places(pool: Pool, pool_bytes: int) -> List[int]:
-    """Bytes of live blocks in each pool that this one, or span, consists of."""
-    places = pool.bytes // pool_bytes
-    return [max(min(pool.live_bytes - place * pool_bytes, pool_bytes), 0) for place in range(places)]
 
 
 def pack(snapshot: Snapshot) -> str:
@@ -49,19 +43,15 @@ def pack(snapshot: Snapshot) -> str:
         if base not in row_of:
             continue
         at = row_of[base] * places + (pool.address - base) // snapshot.pool_bytes
-        last = at
-        if pool.is_span:
-            pages = [live // snapshot.page_bytes for live in live_in_places(pool, snapshot.pool_bytes)]
-            last += len(pages) - 1
-            columns["kind"][at:last + 1] = array("B", [SPAN] + [INSIDE] * (len(pages) - 1))
-            columns["live"][at:last + 1] = array("H", pages)
-        else:
-            columns["kind"][at] = kind_of[pool.block_bytes]
-            columns["live"][at] = pool.live
-            columns["untouched"][at] = pool.untouched
+        span = pool.bytes // snapshot.pool_bytes if pool.state == "span" else 0
+        columns["kind"][at] = SPAN if span else kind_of[pool.block_bytes]
         columns["domain"][at] = pool.domain == "obj"
-        columns["purged"][last] = pool.purged_bytes // snapshot.page_bytes
+        columns["live"][at] = pool.live
+        columns["untouched"][at] = span or pool.untouched
+        columns["purged"][at] = pool.purged_bytes // snapshot.page_bytes
         columns["age"][at] = min(pool.age_ms // AGE_MS, 0xffffffff)
+        for inside in range(at + 1, at + span):
+            columns["kind"][inside] = INSIDE
     return base64.b64encode(zlib.compress(b"".join(map(_little_endian, columns.values())), 6)).decode()
 
 

@@ -8,11 +8,11 @@ from collections import defaultdict
 from html import escape
 from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
-from .._words import number, size
 from ..snapshots import Snapshot
 from . import account, cells, verdict
 from .account import Account
 from .page import asset, default_title, of_whom
+from .._words import number, size
 
 WIDTH, MARGIN = 900, 24
 INNER = WIDTH - 2 * MARGIN
@@ -145,9 +145,11 @@ def _places(s: Snapshot) -> List[List[_Place]]:
         if base not in rows or not pool.live:
             continue
         first = (pool.address - base) // s.pool_bytes
-        usable = s.pool_bytes if pool.is_span else pool.capacity * pool.block_bytes
-        for at, live in enumerate(cells.live_in_places(pool, s.pool_bytes), first):
-            rows[base][at] = _Place(s.pool_bytes, live, usable, used=rows[base][at].idle)
+        span = pool.state == "span"
+        for at in range(first, first + max(pool.bytes // s.pool_bytes, 1)):
+            rows[base][at] = _Place(
+                s.pool_bytes, s.pool_bytes if span else pool.live * pool.block_bytes,
+                s.pool_bytes if span else pool.capacity * pool.block_bytes, rows[base][at].idle, 0)
     return list(rows.values())
 
 

@@ -71,13 +71,10 @@
         cell.spans += kind === SPAN;
         cell.live += kind === SPAN;
         cell.capacity += kind === SPAN;
-        cell.liveBytes += heap.live[at] * pageBytes;
+        cell.liveBytes += poolBytes;
         cell.usable += poolBytes;
         cell.kinds.set(SPAN, (cell.kinds.get(SPAN) || 0) + 1);
-        cell.spanBytes = heap.live[head] * pageBytes;
-        for (let part = head + 1; part % places && heap.kind[part] === INSIDE; part++) {
-          cell.spanBytes += heap.live[part] * pageBytes;
-        }
+        cell.spanPlaces = heap.untouched[head];
       } else {
         const size = sizeOf(kind);
         const capacity = capacityOf(kind);
@@ -147,7 +144,7 @@
     const pools = unit === 1 ? "" : `${number(cell.pools)} pools in use${vacant ? `, ${number(vacant)} vacant` : ""}: `;
     if (cell.kinds.size > 1) return `${pools}${cell.kinds.size} sizes, most of ${kindName(cell.kind)}`;
     if (cell.kind === SPAN) {
-      const one = unit === 1 ? `one block of ${number(cell.spanBytes)} bytes, a span` : kindName(SPAN);
+      const one = unit === 1 ? `one block of ${number(cell.spanPlaces * poolBytes)} bytes, a span` : kindName(SPAN);
       return `${pools}${one}, ${DOMAINS[cell.domain]}`;
     }
     return `${pools}${kindName(cell.kind)}, ${DOMAINS[cell.domain]}`;
@@ -161,11 +158,10 @@
     ["what", whatIs],
     ["live", (c) => {
       if (!c.pools) return "";
-      if (c.kind === SPAN && unit === 1) {
-        return c.liveBytes === poolBytes ? "all of it" : `${number(c.liveBytes / KIB)} KiB: the block ends here`;
-      }
       // Of a block that several cells share only the first counts it.
-      return `${number(c.live)} of ${plural(c.capacity, "block")}, ${number(c.liveBytes)} bytes (${percent(c.liveBytes, c.usable)})`;
+      const spanPart = c.kind === SPAN && unit === 1;
+      return spanPart ? "all of it" :
+        `${number(c.live)} of ${plural(c.capacity, "block")}, ${number(c.liveBytes)} bytes (${percent(c.liveBytes, c.usable)})`;
     }],
     ["free", (c) => c.kind === SPAN && unit === 1 || !c.pools ? "" : blocks(c.capacity - c.live - c.untouched, c.freeBytes)],
     ["untouched", (c) => c.kind === SPAN && unit === 1 || !c.pools ? "" : blocks(c.untouched, c.untouchedBytes)],

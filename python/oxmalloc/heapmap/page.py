@@ -222,12 +222,14 @@ def _classes(accounts: Sequence[Account]) -> str:
         return _changed_classes(*accounts)
     a = accounts[0]
     kind_of = {block: index + 1 for index, block in enumerate(a.snapshot.size_classes)}
-    longest = max([_pool_bytes(a, c) for c in a.classes] + [a.spans.pool_bytes, a.large.pool_bytes, 1])
+    longest = max([_pool_bytes(a, c) for c in a.classes] + [a.spans.bytes, a.large.bytes, 1])
 
     def row(c: SizeClass) -> str:
+        parts = [("live", c.live_bytes), ("free", c.free_bytes), ("untouched", c.untouched_bytes),
+                 ("tail", c.tail_bytes)]
         return "".join((
             _button(kind_of[c.block_bytes], number(c.block_bytes)),
-            _td(_bar(c.parts, longest), "wide"),
+            _td(_bar(parts, longest), "wide"),
             _td(number(c.live), value=c.live),
             _td(size(c.live_bytes), value=c.live_bytes),
             _td(size(c.free_bytes), value=c.free_bytes),
@@ -239,13 +241,13 @@ def _classes(accounts: Sequence[Account]) -> str:
         ))
 
     def single(name: str, s: account.Singles, kind: int) -> str:
+        absent = max(s.bytes - s.resident_bytes, 0)
         first = _button(kind, name) if kind else '<th scope="row">%s</th>' % name
         return "".join((
             first,
-            _td(_bar(s.parts, longest), "wide"),
-            _td(number(s.blocks), value=s.blocks), _td(size(s.live_bytes), value=s.live_bytes),
-            _td(""), _td(size(s.absent_bytes) if s.absent_bytes else ""),
-            _td(size(s.pinned_bytes), value=s.pinned_bytes), _td("", "optional"), _td("", "optional"),
+            _td(_bar([("live", s.bytes - absent), ("absent", absent)], longest), "wide"),
+            _td(number(s.blocks), value=s.blocks), _td(size(s.bytes), value=s.bytes),
+            _td(""), _td(size(absent) if absent else ""), _td(""), _td("", "optional"), _td("", "optional"),
             _td(age(s.oldest_ms), "optional")))
 
     large, small = _apart(a.classes, lambda c: _pool_bytes(a, c))
@@ -294,12 +296,13 @@ def _changed_classes(before: Account, after: Account) -> str:
         ("spans", before.spans, after.spans, cells.SPAN), ("large", before.large, after.large, 0)]
     longest = max(
         [_pool_bytes(a, c) for a in (before, after) for c in a.classes]
-        + [s.pool_bytes for _, b, a, _ in singles for s in (b, a)] + [1])
+        + [s.bytes for _, b, a, _ in singles for s in (b, a)] + [1])
     rows, weights = [], []
     for block in sorted(set(by_size[0]) | set(by_size[1])):
         pair = [found.get(block) for found in by_size]
         bars = "".join(
-            _bar(c.parts, longest) if c else _bar([], 1) for c in pair)
+            _bar([("live", c.live_bytes), ("free", c.free_bytes), ("untouched", c.untouched_bytes),
+                  ("tail", c.tail_bytes)], longest) if c else _bar([], 1) for c in pair)
         blocks = [c.live if c else 0 for c in pair]
         live = [c.live_bytes if c else 0 for c in pair]
         pinned = [c.pinned_bytes if c else 0 for c in pair]
@@ -309,27 +312,26 @@ def _changed_classes(before: Account, after: Account) -> str:
     rows, small = _apart(rows, pools_of.__getitem__)
     for name, first, second, kind in singles:
         if first.blocks or second.blocks:
-            bars = "".join(_bar(s.parts, longest) for s in (first, second))
+            bars = "".join(_bar([("live", s.bytes)], longest) for s in (first, second))
             button = _button(kind, name) if kind else '<th scope="row">%s</th>' % name
             rows.append(button + _change_cells(
-                bars, [first.blocks, second.blocks], [first.live_bytes, second.live_bytes],
-                [first.pinned_bytes, second.pinned_bytes]))
+                bars, [first.blocks, second.blocks], [first.bytes, second.bytes], None))
     head = [_th("bytes"), _th("before, after", "wide"), _th("live blocks"), _th("change"), _th("live"), _th("change"),
             _th("pinned", "optional"), _th("change")]
     return (
-        '<section id="classes"><h2>Size classes, after and what changed</h2><div class="legend">%s%s%s%s%s</div>'
+        '<section id="classes"><h2>Size classes, after and what changed</h2><div class="legend">%s%s%s%s</div>'
         '%s</section>' % (
             _key("live", "live"), _key("free", "free"), _key("untouched", "untouched"),
-            _key("tail", "behind the last block"), _key("absent", "of spans and large blocks, not resident"),
+            _key("tail", "behind the last block"),
             _table(head, rows) + _folded(head, small, sum(pools_of[row] for row in small))))
 
 
-def _change_cells(bars: str, blocks: List[int], live: List[int], pinned: List[int]) -> str:
+def _change_cells(bars: str, blocks: List[int], live: List[int], pinned: Optional[List[int]]) -> str:
     return "".join((
         _td(bars, "wide"),
         _td(number(blocks[1]), value=blocks[1]), _td(number_change(blocks[1] - blocks[0])),
         _td(size(live[1]), value=live[1]), _td(change(live[1] - live[0])),
-        _td(size(pinned[1]), "optional"), _td(change(pinned[1] - pinned[0]))))
+        _td(size(pinned[1]) if pinned else "", "optional"), _td(change(pinned[1] - pinned[0]) if pinned else "")))
 
 
 def _nearly_empty(a: Account, after: bool) -> str:
@@ -398,7 +400,7 @@ def _large(a: Account, after: bool) -> str:
     more = '<p class="soft">%s more have %s.</p>' % (
         number(len(rest)), size(sum(block.bytes for block in rest))) if rest else ""
     return '<section id="large">%s<p>%s blocks above 1 MiB have %s, of that %s resident. %s</p>%s%s</section>' % (
-        title, number(a.large.blocks), size(a.large.live_bytes), size(a.large.resident_bytes), kept,
+        title, number(a.large.blocks), size(a.large.bytes), size(a.large.resident_bytes), kept,
         _table(head, map(row, blocks[:LISTED])), more)
 
 

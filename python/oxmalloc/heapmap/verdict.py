@@ -3,8 +3,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from .._words import change, number, share, size
 from .account import Account
+from .._words import change, number, share, size
 
 
 class Use(NamedTuple):
