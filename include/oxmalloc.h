@@ -650,13 +650,13 @@ OX_API int Ox_GetClassStats(struct OxClassStats *rows, size_t row_bytes, size_t 
 
 /*
  Gives back to the operating system all it can now: vacant pools and arenas,
- cached large blocks, empty pools and the free pages of sparse ones. Breaks up huge pages for that. Returns the bytes given back. The
- kernel may drop more of a huge page that is broken up: what is zero, also in
- live blocks. Any thread; the pools of the interpreter's heap are reached only
- when the caller holds the GIL (ctypes.PyDLL).
+ cached large blocks, empty pools and the free pages of sparse ones. Breaks up
+ huge pages for that. Returns the bytes given back. The kernel may drop more of
+ a huge page that is broken up: what is zero, also in live blocks. Any thread;
+ the pools of the interpreter's heap are reached only when the caller holds the
+ GIL (ctypes.PyDLL).
  */
-OX_API
-size_t Ox_Trim(void);
+OX_API size_t Ox_Trim(void);
 
 /*
  The bytes that may be used behind `ptr`, at least what was asked for; 0 for

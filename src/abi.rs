@@ -214,10 +214,11 @@ pub unsafe extern "C" fn Ox_GetClassStats(
 }
 
 /// Gives back to the operating system all it can now: vacant pools and arenas,
-/// cached large blocks, empty pools and the free pages of sparse ones. Breaks up huge pages for that. Returns the bytes given back. The
-/// kernel may drop more of a huge page that is broken up: what is zero, also in
-/// live blocks. Any thread; the pools of the interpreter's heap are reached only
-/// when the caller holds the GIL (ctypes.PyDLL).
+/// cached large blocks, empty pools and the free pages of sparse ones. Breaks up
+/// huge pages for that. Returns the bytes given back. The kernel may drop more of
+/// a huge page that is broken up: what is zero, also in live blocks. Any thread;
+/// the pools of the interpreter's heap are reached only when the caller holds the
+/// GIL (ctypes.PyDLL).
 #[unsafe(no_mangle)]
 pub extern "C" fn Ox_Trim() -> usize {
     domain::trim()

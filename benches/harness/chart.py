@@ -15,8 +15,8 @@ from harness import ratios, results
 COLOURS = {
     "default": "#000000", "oxmalloc": "#0072b2", "malloc": "#999999", "jemalloc": "#e69f00",
     "jemalloc-thp": "#d55e00", "mimalloc2": "#009e73", "mimalloc3": "#56b4e9", "tcmalloc": "#cc79a7",
-    "py-mimalloc": "#f0e442"}
-MARKERS = dict(zip(COLOURS, "|osvDPX^*"))
+    "py-mimalloc": "#f0e442", "floor": "#000000"}
+MARKERS = dict(zip(COLOURS, "|osvDPX^*_"))
 RATIOS = {
     "time": "CPU time", "peak": "peak memory", "idle": "memory after freeing all,\nand 3 s of light work"}
 SURVIVORS = "tuple, 1 in 1024, random"
