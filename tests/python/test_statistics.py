@@ -197,10 +197,10 @@ print(json.dumps([repeat(clean), repeat(Leak())]))
 """)
         clean, leak = json.loads(seen)
         if "obj" in [("raw", "mem", "obj")[domain] for domain in py.domains]:
-            # An int or two for the counts themselves come or go.
-            self.assertEqual(sum(clean) // len(clean), 0, clean)
-            self.assertTrue(all(abs(delta) <= 2 for delta in clean), clean)
-            self.assertTrue(all(abs(delta - 10) <= 2 for delta in leak), leak)
+            # Ints for the counts themselves come and go, and what the interpreter
+            # still held of its start.
+            self.assertTrue(all(abs(delta) <= 3 for delta in clean), clean)
+            self.assertTrue(all(abs(delta - 10) <= 3 for delta in leak), leak)
 
     def test_snapshot_has_the_same_figures(self, py):
         self.inside(py, """
