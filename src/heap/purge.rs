@@ -169,30 +169,52 @@ pub fn after_free(heap: Option<&Heap>) {
     LATELY.lock().gave_back(now, bytes);
 }
 
-/// Time to scan pools in while they are being freed (µs): a 32nd of all time,
-/// saved up to a limit. Who frees in random order, and all of it, finds most
-/// scans in vain and each one slow.
-static SAVED: AtomicU64 = AtomicU64::new(0);
-/// Up to when time was added (µs).
-static SAVED_AT: AtomicU64 = AtomicU64::new(0);
-const MOST_SAVED: u64 = 100_000;
+/// What may be spent on giving back early: grows with the time, up to a limit.
+struct Allowance {
+    left: AtomicI64,
+    /// Up to when it has grown.
+    at: AtomicU64,
+    most: i64,
+}
+
+impl Allowance {
+    const fn new(most: i64) -> Allowance {
+        Allowance { left: AtomicI64::new(0), at: AtomicU64::new(0), most }
+    }
+
+    /// What is left at `now`, when it grows by `earned` of the time since the last
+    /// look; less than 0 when more was spent than there was.
+    fn left(&self, now: u64, earned: impl Fn(i64) -> i64) -> i64 {
+        let since = now.saturating_sub(self.at.swap(now, Relaxed));
+        let earned = earned(since.min(u32::MAX as u64) as i64);
+        let left = (self.left.fetch_add(earned, Relaxed) + earned).min(self.most);
+        self.left.fetch_min(left, Relaxed);
+        left
+    }
+
+    fn spend(&self, amount: i64) {
+        self.left.fetch_sub(amount, Relaxed);
+    }
+}
+
+/// Time to scan pools in while they are being freed (µs): a 32nd of all time.
+/// Who frees in random order, and all of it, finds most scans in vain and each
+/// one slow.
+static SCANNING: Allowance = Allowance::new(100_000);
 /// Pools among the sparse ones that are too young to be looked at.
 const YOUNG: usize = 64;
 
-/// What `make_room` may give back each millisecond, and at most at once (bytes).
-/// To take so much anew costs a program that does nothing else a 32nd of its
-/// time.
-const ROOM: i64 = 64 << 10;
-const MOST_ROOM: i64 = 64 << 20;
+/// What `make_room` may give back (bytes), and how it grows each millisecond. To
+/// take so much anew costs a program that does nothing else a 32nd of its time.
+/// Overdrawn at times: arenas go as a whole.
+static ROOM: Allowance = Allowance::new(64 << 20);
+const ROOM_EACH_MS: i64 = 64 << 10;
 
 /// When `bytes` were taken that will be resident once they are used: gives back
 /// as many that nobody uses.
 pub fn make_room(heap: Option<&Heap>, bytes: usize) {
     /// Bytes taken since the last time; little is saved up.
     static TAKEN: AtomicUsize = AtomicUsize::new(0);
-    /// Less than 0 when the last time took too much: arenas go as a whole.
-    static ALLOWED: AtomicI64 = AtomicI64::new(MOST_ROOM);
-    static ALLOWED_AT: AtomicU64 = AtomicU64::new(0);
     if TAKEN.fetch_add(bytes, Relaxed) + bytes < ARENA_SIZE {
         return;
     }
@@ -202,14 +224,10 @@ pub fn make_room(heap: Option<&Heap>, bytes: usize) {
     if reclaimable <= (mapped / 32).max(ARENA_SIZE) {
         return;
     }
-    let now = os::now_ms();
-    let since = now.saturating_sub(ALLOWED_AT.swap(now, Relaxed)).min(MOST_ROOM as u64);
-    let earned = since as i64 * ROOM;
-    let allowed = (ALLOWED.fetch_add(earned, Relaxed) + earned).min(MOST_ROOM);
-    ALLOWED.fetch_min(allowed, Relaxed);
+    let allowed = ROOM.left(os::now_ms(), |ms| ms * ROOM_EACH_MS);
     if allowed > 0 {
         let given = give_back(heap, taken.min(allowed as usize));
-        ALLOWED.fetch_sub(given as i64, Relaxed);
+        ROOM.spend(given as i64);
     }
 }
 
@@ -335,11 +353,9 @@ impl Heap {
             return 0;
         }
         let start = os::now_us();
-        let since = SAVED_AT.swap(start, Relaxed);
-        let saved = SAVED.load(Relaxed) + start.saturating_sub(since) / 32;
-        let saved = saved.min(MOST_SAVED);
-        let bytes = if saved > 0 { self.purge_pool(pool) } else { 0 };
-        SAVED.store(saved.saturating_sub(os::now_us() - start), Relaxed);
+        let left = SCANNING.left(start, |us| us / 32);
+        let bytes = if left > 0 { self.purge_pool(pool) } else { 0 };
+        SCANNING.spend(((os::now_us() - start) as i64).min(left));
         bytes
     }
 
