@@ -186,7 +186,7 @@ LEAKED = [None] * 10000
 class Leak:
     next = 0
     def __call__(self):
-        for _ in range(10):
+        for _ in range(100):
             LEAKED[Leak.next] = b"x" * (200 + Leak.next % 2)
             Leak.next += 1
 
@@ -197,10 +197,10 @@ print(json.dumps([repeat(clean), repeat(Leak())]))
 """)
         clean, leak = json.loads(seen)
         if "obj" in [("raw", "mem", "obj")[domain] for domain in py.domains]:
-            # Ints for the counts themselves come and go, and what the interpreter
-            # still held of its start.
-            self.assertTrue(all(abs(delta) <= 3 for delta in clean), clean)
-            self.assertTrue(all(abs(delta - 10) <= 3 for delta in leak), leak)
+            # The interpreter itself drops some blocks of its start each time; with
+            # sys.getallocatedblocks() after a call through ctypes it does as well.
+            self.assertTrue(all(abs(delta) <= 10 for delta in clean), clean)
+            self.assertTrue(all(abs(delta - 100) <= 10 for delta in leak), leak)
 
     def test_snapshot_has_the_same_figures(self, py):
         self.inside(py, """
