@@ -31,8 +31,10 @@ use core::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, AtomicUsize, Ordering:
 
 /// Milliseconds of an epoch, in which sparse pools are aged.
 const EPOCH: u64 = 250;
-/// How long one tick may take (ms, as coarse as the clock).
-const SLICE: u64 = 2;
+/// How long one tick may take (ms, as coarse as the clock): a 16th of the time
+/// since the last one, within limits. A program that rests comes by seldom, and
+/// has time.
+const SLICE: core::ops::RangeInclusive<u64> = 2..=20;
 /// And how long the next one waits when it did not get through (ms).
 const PAUSE: u64 = 20;
 
@@ -52,6 +54,9 @@ pub fn tick(heap: Option<&Heap>) {
     if now < NEXT.load(Relaxed) {
         return;
     }
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    let since = now.saturating_sub(LAST.swap(now, Relaxed));
+    let until = now + (since / 16).clamp(*SLICE.start(), *SLICE.end());
     let delay = options::get(Option_::PurgeDelayMs) as u64;
     NEXT.store(now + (delay / 2).clamp(1, EPOCH), Relaxed);
     let worked = clock::advance();
@@ -62,7 +67,7 @@ pub fn tick(heap: Option<&Heap>) {
         let age = (delay / EPOCH) as u32;
         while let Some(pool) = heap.oldest_sparse(Some((epoch, age))) {
             heap.purge_pool(pool);
-            if os::now_ms() >= now + SLICE {
+            if os::now_ms() >= until {
                 NEXT.store(now + PAUSE, Relaxed); // The rest soon.
                 break;
             }
@@ -110,7 +115,11 @@ struct Lately {
 
 /// What is taken again within this time (ms) was given back for nothing.
 const SOON: u64 = 10_000;
-const LONGEST_WAIT: u64 = 64_000;
+/// How long to wait then before it is tried again (ms); each further time so much
+/// longer. A program that always takes it again hardly ever pays for a trial.
+const FIRST_WAIT: u64 = 30_000;
+const LONGER: u64 = 4;
+const LONGEST_WAIT: u64 = 3_600_000;
 
 impl Lately {
     /// Whether giving back now is likely to last.
@@ -122,7 +131,7 @@ impl Lately {
         let lasted = now.saturating_sub(self.at) > SOON + self.wait;
         let for_nothing = !lasted && self.bytes > 0 && taken * 2 >= self.bytes;
         if for_nothing {
-            self.wait = (self.wait * 2).clamp(SOON, LONGEST_WAIT);
+            self.wait = (self.wait * LONGER).clamp(FIRST_WAIT, LONGEST_WAIT);
             self.not_before = now + self.wait;
         } else if lasted {
             self.wait = 0;
