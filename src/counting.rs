@@ -94,7 +94,7 @@ unsafe extern "C" fn malloc<D: Domain>(_: *mut c_void, size: usize) -> *mut c_vo
     let behind = behind::<D>();
     // SAFETY: CPython's own call, passed on.
     let block = unsafe { behind.malloc.map_or(ptr::null_mut(), |f| f(behind.ctx, size)) };
-    if block.is_null() && size == PROBE {
+    if block.is_null() && size.wrapping_sub(PROBE) < PROBE_ROOM {
         PROBED.store(true, Relaxed);
     }
     count_taken::<D>(block);
@@ -194,16 +194,16 @@ pub fn start() -> c_int {
 /// Ends what `start` began; the last to do so takes the functions away. They
 /// stay where somebody else stands in front of them by now.
 pub fn stop() -> c_int {
-    if USERS.load(Relaxed) == 0 {
-        return OX_ERR_ARGUMENT;
-    }
     if python::is_initialized() && !python::is_attached() {
         return OX_ERR_NEEDS_GIL;
     }
+    let Ok(users) = USERS.fetch_update(Relaxed, Relaxed, |users| users.checked_sub(1)) else {
+        return OX_ERR_ARGUMENT;
+    };
     let domains = COUNTED.load(Relaxed);
     let counted =
         [OX_DOMAIN_MEM, OX_DOMAIN_OBJ].iter().all(|d| domains >> d & 1 == 0 || is_in_place(*d));
-    if USERS.fetch_sub(1, Relaxed) == 1 {
+    if users == 1 {
         for domain in [OX_DOMAIN_MEM, OX_DOMAIN_OBJ] {
             step_back(domain);
         }
@@ -222,6 +222,11 @@ fn stand_in_front(domain: c_int) -> bool {
         return true;
     }
     let now = installed(domain);
+    // An interpreter with its own GIL came first. What is asked is what would be
+    // stored: our functions behind themselves would be a circle.
+    if addresses(&now) == addresses(&table(domain, now.ctx)) {
+        return true;
+    }
     if !serves(&now) {
         return false;
     }
@@ -262,8 +267,10 @@ fn serves(allocator: &OxAllocator) -> bool {
     }
 }
 
-/// A request that nobody makes, and nobody can serve.
-const PROBE: usize = usize::MAX - 0x6f78;
+/// A request that nobody makes, and nobody can serve; CPython's debug hooks pass
+/// it on, with some bytes more.
+const PROBE: usize = isize::MAX as usize - 0x6f78;
+const PROBE_ROOM: usize = 0x100;
 static PROBED: AtomicBool = AtomicBool::new(false);
 
 /// Whether calls in a domain come by our functions, also when somebody (like
