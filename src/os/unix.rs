@@ -71,7 +71,7 @@ pub fn map(hint: usize, bytes: usize) -> Option<usize> {
             hint as *mut c_void,
             bytes,
             libc::PROT_READ | libc::PROT_WRITE,
-            libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_NORESERVE,
+            libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
             -1,
             0,
         )
