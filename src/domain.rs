@@ -7,7 +7,7 @@ use crate::heap::{Word, life, slow};
 use crate::layout::{self, MAX_CLASS, MAX_REQUEST, MAX_SPAN};
 use crate::os::KeepErrno;
 use crate::pool::{self, PoolRef, State};
-use crate::{find, large, span};
+use crate::{find, large, region, span};
 use core::ffi::c_void;
 use core::ptr;
 use core::sync::atomic::{AtomicPtr, Ordering::Acquire, Ordering::Release};
@@ -222,7 +222,9 @@ unsafe fn move_to<W: Word, D: Domain>(
 fn resize_in_place<W: Word>(pool: PoolRef, address: usize, size: usize) -> Option<usize> {
     match pool.state() {
         State::Span if size > MAX_CLASS => span::resize_in_place(pool, size).then_some(address),
-        State::Large if size > MAX_SPAN => large::resize(pool, size, slow::make_room::<W>),
+        State::Large if size > MAX_SPAN && region::could_hold(size) => {
+            large::resize(pool, size, slow::make_room::<W>)
+        }
         State::Span | State::Large => None,
         _ => pool.class_fits(size).then_some(address),
     }

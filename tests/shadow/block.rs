@@ -53,7 +53,8 @@ impl Size {
             216..236 => Self::MAX_CLASS + fine * 15,
             236..240 => Self::MAX_SPAN - 8 + fine % 16,
             240..252 => Self::MAX_SPAN + fine * 64,
-            _ => [IMPOSSIBLE, 1 << 63, usize::MAX - 4096, usize::MAX][fine % 4],
+            252..254 => IMPOSSIBLE << (fine % 18),
+            _ => [usize::MAX - 4096, usize::MAX][fine % 2],
         }
     }
 }
