@@ -2,6 +2,7 @@
  * The free and realloc of this program stand in front of libc's and remember
  * what reached them. */
 #include <stdlib.h>
+#include <sys/mman.h>
 
 #include "check.h"
 
@@ -9,11 +10,14 @@ void __libc_free(void *block);
 void *__libc_realloc(void *block, size_t size);
 
 static void *volatile freed, *volatile reallocated;
+static char *of_nobody; /* that libc does not know either */
 
 void free(void *block)
 {
     freed = block;
-    __libc_free(block);
+    if (block != of_nobody) {
+        __libc_free(block);
+    }
 }
 
 void *realloc(void *block, size_t size)
@@ -38,6 +42,23 @@ static void pass_through(const Domain *d, size_t size)
     CHECK(freed == block, "%s: libc's free did not see it", d->name);
 }
 
+/* A large block grows and finds a mapping of somebody else behind it: what lies
+ * there is foreign before and after. */
+static void behind_a_large_block(const Domain *d)
+{
+    char *block = take(d, 2 * MIB), *end = block + 2 * MIB;
+    memset(block, 'b', 2 * MIB);
+    char *other = mmap(end, MIB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    CHECK(other == end, "%s: %p is taken", d->name, (void *)end);
+    block = d->f.realloc(NULL, block, 3 * MIB);
+    CHECK(block != NULL && filled(block, 'b', 2 * MIB), "%s: contents lost", d->name);
+    of_nobody = other + 64;
+    d->f.free(NULL, of_nobody);
+    CHECK(freed == of_nobody, "%s: libc's free did not see it", d->name);
+    d->f.free(NULL, block);
+    munmap(other, MIB);
+}
+
 int main(void)
 {
     EACH_DOMAIN(d) {
@@ -51,6 +72,7 @@ int main(void)
         d->f.free(NULL, d->f.realloc(NULL, block, 5000));
         CHECK(freed == NULL, "%s: libc was given our %p", d->name, freed);
     }
+    behind_a_large_block(&DOMAINS[OX_DOMAIN_MEM]);
     puts("foreign blocks go to libc, ours do not");
     return 0;
 }

@@ -279,10 +279,6 @@ impl Extents {
         if !region::extend(last, 1, slots) {
             return false;
         }
-        if !os::map_at(free_end, slots * ARENA_SIZE) {
-            region::let_go(Slot::from_index(last.index() + 1), slots);
-            return false;
-        }
         // Not `store`, which would unmap it again.
         let mut new = self.has_mapped(free_end, slots);
         if let Some(free) = free {

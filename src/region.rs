@@ -253,12 +253,14 @@ pub fn take(slots: usize, bytes: usize) -> Option<Slot> {
     // kernel without memory refuses at once.
     for _ in 0..1024 {
         let first = region.find(slots)?;
-        if !region.grow_records(first + slots) {
-            return None;
-        }
         let slot = Slot(first as u32);
         match os::map(slot.address(), bytes) {
             Some(got) if got == slot.address() => {
+                // Last, because records stay for ever.
+                if !region.grow_records(first + slots) {
+                    os::unmap(got, bytes);
+                    return None;
+                }
                 region.mark(first, slots, TAKEN);
                 return Some(slot);
             }
@@ -272,15 +274,20 @@ pub fn take(slots: usize, bytes: usize) -> Option<Slot> {
     None
 }
 
-/// Takes `more` slots directly behind `slot`'s run of `have`, unmapped; false
-/// when one of them is in use.
+/// Takes and maps `more` slots directly behind `slot`'s run of `have`; false when
+/// one of them is in use, or memory is short.
 pub fn extend(slot: Slot, have: usize, more: usize) -> bool {
     let mut region = REGION.lock();
     let first = slot.0 as usize + have;
     if first + more > limit() || (first..first + more).any(|i| region.is_busy(i)) {
         return false;
     }
+    let (address, bytes) = (Slot(first as u32).address(), more << ARENA_SHIFT);
+    if !os::map_at(address, bytes) {
+        return false;
+    }
     if !region.grow_records(first + more) {
+        os::unmap(address, bytes);
         return false;
     }
     region.mark(first, more, TAKEN);
