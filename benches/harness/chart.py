@@ -2,6 +2,7 @@
 
 Runs in an environment of its own, which has matplotlib (see publish).
 """
+import itertools
 import statistics
 import sys
 
@@ -16,16 +17,20 @@ COLOURS = {
     "default": "#000000", "oxmalloc": "#0072b2", "malloc": "#999999", "jemalloc": "#e69f00",
     "jemalloc-thp": "#d55e00", "mimalloc2": "#009e73", "mimalloc3": "#56b4e9", "tcmalloc": "#cc79a7",
     "py-mimalloc": "#f0e442", "floor": "#000000"}
-MARKERS = dict(zip(COLOURS, "|osvDPX^*_"))
+MARKERS = dict(zip(COLOURS, "|osvDPX^*d"))
 RATIOS = {
-    "time": "CPU time", "peak": "peak memory", "idle": "memory after freeing all,\nand 3 s of light work"}
-SURVIVORS = "tuple, 1 in 1024, random"
+    "time": "CPU time", "peak": "peak memory", "freed": "memory right\nafter freeing all",
+    "idle": "memory after\n3 s of light work more"}
+SURVIVORS = {"1 in 64": "-", "1 in 1024": (0, (4, 2))}  # how the lines are drawn
+# What a process does after the drop is one of: sleep, work, trim.
 PHASES = {
-    "full_bytes": "all\n1.5 M", "dropped_bytes": "all but 1 in\n1024 freed", "light_bytes": "3 s of\nlight work",
-    "trim_bytes": "trimmed"}
+    "full_bytes": "all\n1.5 million", "dropped_bytes": "right after\nthe drop", "idle_bytes": "… then\n60 s of sleep",
+    "light_bytes": "… or 3 s of\nlight work", "trim_bytes": "… or a\ntrim()"}
 
-FEW_TICKS = 0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000, 3000, 10000
-MANY_TICKS = 0.2, 0.3, 0.5, 0.7, 1, 1.2, 1.4, 2, 3, 5
+# The more, the smaller the range.
+TICKS = {
+    10: (0.2, 0.3, 0.5, 0.7, 1, 1.4, 2, 3, 5), 1000: (0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300, 1000),
+    float("inf"): (0.001, 0.01, 0.1, 1, 10, 100, 1000, 10000)}
 
 matplotlib.rcParams.update({
     "svg.hashsalt": "oxmalloc", "font.size": 9, "axes.spines.top": False, "axes.spines.right": False,
@@ -43,7 +48,8 @@ def main():
     parts = figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)
     compare(programs, parts[0][0])
     if below:
-        for panel, (draw, measurement) in zip(parts[1][0].subplots(1, len(below), squeeze=False)[0], below):
+        panels = parts[1][0].subplots(1, len(below), squeeze=False, width_ratios=[1.6, 1, 1][:len(below)])[0]
+        for panel, (draw, measurement) in zip(panels, below):
             draw(measurement, panel)
     figure.legend(*legend(programs), loc="outside upper center", ncols=len(programs["sides"]), frameon=False)
     figure.savefig(svg, metadata={"Date": None})
@@ -56,8 +62,13 @@ def legend(programs):
 
 def dot(name):
     ours = name == "oxmalloc"
-    return {"color": COLOURS[name], "marker": MARKERS[name], "markersize": 7 if ours else 4.5,
+    look = {"color": COLOURS[name], "marker": MARKERS[name], "markersize": 7 if ours else 4.5,
             "zorder": 4 if ours else 3, "alpha": 1 if ours else 0.8}
+    if name == "default":
+        look.update(markersize=11, markeredgewidth=1.4)
+    if name == "floor":
+        look.update(markersize=6, markerfacecolor="none", zorder=2)
+    return look
 
 
 def compare(programs, figure):
@@ -66,7 +77,8 @@ def compare(programs, figure):
     rows = list(workloads) + ["geometric mean"]
     panels = figure.subplots(1, len(RATIOS), sharey=True)
     for panel, (field, title) in zip(panels, RATIOS.items()):
-        panel.set_title(title + ", default = 1")
+        panel.set_title(title)
+        panel.set_xlabel("default = 1", fontsize=8)
         panel.set_xscale("log")
         panel.axvline(1, color=COLOURS["default"], linewidth=1)
         panel.axhline(len(rows) - 1.5, color="#999999", linewidth=0.6)
@@ -84,14 +96,33 @@ def compare(programs, figure):
 
 
 def survivors(measurement, panel):
-    """What stays of the memory of many records when few of them do."""
-    panel.set_title("MB resident, 1.5 million tuples")
-    for name, figures in measurement["survivors"][SURVIVORS].items():
+    """What stays of the memory of many records when few of them do, of the default
+    and of oxmalloc."""
+    panel.set_title("MB resident: 1.5 million tuples, 1 in N kept at random")
+    ends = []
+    for (kept, line), name in itertools.product(SURVIVORS.items(), ("default", "oxmalloc")):
+        figures = measurement["survivors"].get("tuple, %s, random" % kept, {}).get(name, {})
         phases = [phase for phase in PHASES if figures.get(phase)]
-        panel.plot([list(PHASES).index(phase) for phase in phases],
-                   [statistics.median(figures[phase]) / 1e6 for phase in phases], **dot(name), linewidth=1.2)
+        if phases:
+            places = [list(PHASES).index(phase) for phase in phases]
+            values = [statistics.median(figures[phase]) / 1e6 for phase in phases]
+            look = dict(dot(name), marker="o", markersize=4.5)
+            panel.plot(places, values, **look, linestyle=line, linewidth=1.4)
+            ends.append((values[-1], places[-1], "%s, %s" % (name, kept), COLOURS[name]))
     panel.set_xticks(range(len(PHASES)), PHASES.values(), fontsize=8)
-    panel.set_ylim(bottom=0)
+    panel.set_xlim(right=len(PHASES) - 0.3)
+    panel.set_ylim(bottom=0, top=1.1 * panel.get_ylim()[1])
+    label(panel, ends)
+
+
+def label(panel, ends):
+    """Names the lines where they end, one name below the other where they meet."""
+    line = 0.075 * panel.get_ylim()[1]
+    taken = float("inf")
+    for value, place, text, colour in sorted(ends, reverse=True):
+        taken = min(value, taken - line)
+        panel.annotate(text, (place, taken), (7, 0), textcoords="offset points", color=colour, fontsize=8,
+                       verticalalignment="center", annotation_clip=False)
 
 
 def live_heap(measurement, panel):
@@ -116,7 +147,7 @@ def threads(measurement, panel):
 def plain(axis):
     """1, 1.4 and 1000 instead of powers of ten."""
     low, high = axis.get_view_interval()
-    axis.set_major_locator(FixedLocator(MANY_TICKS if high < 10 * low else FEW_TICKS))
+    axis.set_major_locator(FixedLocator(next(ticks for most, ticks in TICKS.items() if high < most * low)))
     axis.set_major_formatter(FuncFormatter(lambda value, _: "%g" % value))
     axis.set_minor_locator(NullLocator())
 
