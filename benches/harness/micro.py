@@ -14,6 +14,13 @@ from .instructions import BANDS, CLASSES, PATTERNS
 
 PEAK = 128 * MIB
 
+LEGEND = """\
+Nanoseconds for a malloc and its free of objects, and ratios: means over the size
+classes of a band. "pairs": each block is freed before the next is taken. Else some
+hundred to 16,384 are taken, then freed: the last first ("lifo"), the first first
+("fifo"), in random order, or by another thread ("foreign").
+"""
+
 
 def run(py, options):
     chosen = sides.chosen(py, options.rivals)

@@ -13,14 +13,24 @@ PAGE = os.path.join(ROOT, "docs", "results.md")
 CHART = os.path.join(ROOT, "docs", "results.svg")
 MARKED = re.compile(r"(?<=<!-- results -->\n).*?(?=<!-- /results -->)", re.DOTALL)
 
-# In the order of the page: what a kind is called, and its tables.
+# In the order of the page: what a kind is called, what its words mean, its tables.
 KINDS = {
-    "workloads": ("Programs", report.summary),
-    "pyperformance": ("pyperformance", pyperformance.table),
-    "survivors": ("What stays", survivors.tables),
-    "scaling": ("Scaling", scaling.tables),
-    "micro": ("One malloc and its free", micro.table),
+    "workloads": ("Programs", report.LEGEND, report.summary),
+    "pyperformance": ("pyperformance", pyperformance.LEGEND, pyperformance.table),
+    "survivors": ("What stays", survivors.LEGEND, survivors.tables),
+    "scaling": ("Scaling", scaling.LEGEND, scaling.tables),
+    "micro": ("One malloc and its free", micro.LEGEND, micro.table),
 }
+
+PAGE_HEAD = """\
+# Results
+
+Written by `scripts/bench --report` from `benches/results/%s`.
+What stays in a Dask worker is in [recipes/dask.md](recipes/dask.md).
+Memory is touched before each run, so that no run pays for pages that a virtual
+machine's host has to find first. "default" is Python's own allocator; the other
+columns are ratios to it where nothing else is said, and less than 1 is less.
+"""
 
 
 def publish(path):
@@ -43,7 +53,7 @@ def newest():
 
 def section(measurements, programs):
     """The README's: each program, the mean of each side, where it was measured."""
-    text = report.ours(programs, markdown=True, columns=("time", "median", "spread", "faults", "peak", "idle"))
+    text = report.ours(programs, markdown=True, columns=("time", "median", "spread", "faults", "peak", "freed", "idle"))
     if len(programs["sides"]) > 2:
         text += "\n" + report.means(programs, markdown=True)
     for each in measurements:
@@ -53,11 +63,11 @@ def section(measurements, programs):
 
 
 def page(measurements, source):
-    text = "# Results\n\nWritten by `scripts/bench --report` from `benches/results/%s`.\n\n%s" % (source, report.LEGEND)
+    text = PAGE_HEAD % source
     for each in measurements:
-        title, tables = KINDS[each["kind"]]
-        text += "\n## %s: CPython %s\n\n%s\n\n%s" % (
-            title, each["interpreter"]["tag"], report.where(each), tables(each, markdown=True))
+        title, legend, tables = KINDS[each["kind"]]
+        text += "\n## %s: CPython %s\n\n%s\n%s\n\n%s" % (
+            title, each["interpreter"]["tag"], legend, report.where(each), tables(each, markdown=True))
     return text
 
 

@@ -10,6 +10,7 @@ import os
 import statistics
 import subprocess
 import tempfile
+import textwrap
 
 from . import INSIDE, MIB, give_up, packages, report, results, runner, say, sides
 
@@ -18,6 +19,11 @@ REQUIREMENT = "pyperformance==1.14.0"
 FAST = "--processes", "3", "--values", "3", "--warmups", "1"
 QUICK = "--processes", "1", "--values", "1", "--warmups", "1"
 PEAK = 256 * MIB
+LEGEND = """\
+The median time with the default, and ratios of the medians: of oxmalloc, and of
+the default measured once more ("default again"), which is the noise. "fastest"
+is oxmalloc's ratio, too, of the fastest values.
+"""
 AGAIN = sides.DEFAULT._replace(name="default again", what="the default once more: the noise")
 
 USUAL = """
@@ -132,10 +138,14 @@ def sentence(measurement):
     """The result in short."""
     every = measurement["seconds"].values()
     noise = statistics.median(abs(_ratio(seconds, AGAIN.name) - 1) for seconds in every)
-    return ("pyperformance, %d benchmarks: the geometric mean of oxmalloc's ratios of time is %.3f; default\n"
-            "against default again it is %.3f, and one of these ratios is typically off by %.1f %%.\n" % (
-                len(every), _mean([_ratio(seconds, "oxmalloc") for seconds in every]),
-                _mean([_ratio(seconds, AGAIN.name) for seconds in every]), 100 * noise))
+    slowest = sorted(((_ratio(seconds, "oxmalloc"), name) for name, seconds in measurement["seconds"].items()),
+                     reverse=True)[:4]
+    return textwrap.fill(
+        "pyperformance, %d benchmarks: the geometric mean of oxmalloc's ratios of time is %.3f; default against "
+        "default again it is %.3f, and one of these ratios is typically off by %.1f\xa0%%. It is slowest in %s." % (
+            len(every), _mean([_ratio(seconds, "oxmalloc") for seconds in every]),
+            _mean([_ratio(seconds, AGAIN.name) for seconds in every]), 100 * noise,
+            ", ".join("%s (%.2f)" % (name, ratio) for ratio, name in slowest)), 90).replace("\xa0", " ") + "\n"
 
 
 def _ratio(seconds, side, of=statistics.median):

@@ -1,14 +1,18 @@
 """Tables of a measurement of workloads, for the terminal and for the README."""
+import re
 import textwrap
 
 from . import ratios
 
 LEGEND = """\
-Ratios to the default side, less than 1 is less; "time" compares the fastest
-runs, "median" and "±" are of the ratios of runs side by side. "peak", "freed"
-and "idle" are resident memory: at its highest, when all was freed, and after
-3 s more of light work.
+Ratios to the default side, less than 1 is less. "time" is CPU time and compares
+the fastest runs, as "wall" does; "median" and "±" are of the ratios of runs side
+by side. "faults" are page faults; "peak", "freed" and "idle" are resident
+memory: at its highest, when all was freed, and after 3 s more of light work.
 """
+
+# One is the measurement's own; with more, single figures scatter.
+QUIET = 1.5
 
 
 def table(header, rows, text_columns, markdown=False):
@@ -34,7 +38,7 @@ def ours(measurement, markdown=False, columns=ratios.Ratios._fields):
     return table(header, rows, 1 + markdown, markdown)
 
 
-def means(measurement, markdown=False, columns=("time", "faults", "peak", "idle")):
+def means(measurement, markdown=False, columns=("time", "faults", "peak", "freed", "idle")):
     """Every side against the default: the geometric means."""
     rows = [
         [name, what] + _cells(
@@ -47,10 +51,16 @@ def where(measurement):
     """When and on what a measurement was made, in a sentence."""
     machine, interpreter = measurement["machine"], measurement["interpreter"]
     runs = ", runs of each side: %d" % measurement["runs"] if "runs" in measurement else ""
-    return textwrap.fill("Measured on %s: oxmalloc %s, CPython %s (%s), %s, %d cores, %.0f GB, %s, %s%s." % (
-        measurement["date"], measurement["oxmalloc"], interpreter["version"].split()[0],
-        "optimised" if interpreter["optimised"] else "not optimised", machine["cpu"], machine["cores"],
-        int(machine["memory"].split()[0]) * 1024e-9, machine["kernel"], machine["libc"], runs), 80)
+    # "always [madvise] never": the kernel brackets the one that is chosen.
+    pages = re.search(r"\[(\w+)\]", machine["transparent_hugepage"] or "[none]").group(1)
+    busy = " The machine had other work, so single figures scatter." if machine["load"] > QUIET else ""
+    return textwrap.fill(
+        "Measured on %s: oxmalloc %s, CPython %s (%s), %s, %d cores, %.0f GB, %s, %s, transparent huge pages: %s, "
+        "load: %.1f%s.%s" % (
+            measurement["date"], measurement["oxmalloc"], interpreter["version"].split()[0],
+            "optimised" if interpreter["optimised"] else "not optimised", machine["cpu"], machine["cores"],
+            int(machine["memory"].split()[0]) * 1024e-9, machine["kernel"], machine["libc"], pages, machine["load"],
+            runs, busy), 80)
 
 
 def rivals(measurement, figure, markdown=False):
@@ -70,7 +80,7 @@ def summary(measurement, markdown=False):
     text = "" if markdown else LEGEND + "\n"
     text += ours(measurement, markdown)
     if len(names) > 2:
-        for figure in "time", "peak", "idle":
+        for figure in "time", "peak", "freed", "idle":
             text += "\n" + rivals(measurement, figure, markdown)
     return text
 

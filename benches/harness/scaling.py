@@ -16,6 +16,12 @@ import oxtest
 MEGABYTES = 10, 30, 100, 300, 1000, 3000, 10000
 MOST_THREADS = 4
 SECONDS = 1
+LEGEND = """\
+While blocks of 16 bytes to 2 KiB live, so many MB in all: the time to "build"
+each, to "replace" one at a random place, and to "drop" each. Then the calls per
+second of C threads without a GIL, and the rounds of work of interpreters with a
+GIL each, one core for each: with one (n=1), and how many times that with n.
+"""
 
 
 def run(py, options):

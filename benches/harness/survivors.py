@@ -9,6 +9,7 @@ import json
 import os
 import statistics
 import subprocess
+import textwrap
 
 from . import INSIDE, MIB, give_up, report, results, runner, say, sides
 
@@ -20,7 +21,21 @@ LIGHT_SECONDS, IDLE_SECONDS = 3, 60
 
 RETAKE_SIZES = "small", "medium", "large"
 RETAKE_PEAK = 200 * MIB
-RETAKE_TURNS = {0: 10, 0.15: 10, 1: 5, 5: 3}  # seconds of pause: how often
+RETAKE_PAUSES = 0, 0.15, 1, 5  # seconds
+RETAKE_TURNS = 10  # after each of them
+
+LEGEND = """\
+1.5 million small records are made, and all but one in N dropped: every N-th stays
+and the others go backwards ("regular"), or both are random. "time" is the ratio
+of CPU time to make and drop them; the rest is resident memory in MB: with all of
+them, right after the drop, after 3 s of light work or else of sleep, after 60 s
+of sleep, and after a trim.
+"""
+RETAKE_LEGEND = """\
+100 MB of small (16 to 512 bytes), medium (to 32 KiB) or large blocks (64 KiB to
+8 MiB) are taken and freed, and after a pause taken and freed again: CPU time of
+one such turn, the median and the mean of %s turns.
+"""
 
 
 def run(py, options):
@@ -95,14 +110,14 @@ def _add(figures, output, only_times):
 def retake(py, chosen, quick):
     """-> {case: {side: {"cpu_seconds": [of each turn]}}}"""
     found = {}
-    for size, pause in itertools.product(RETAKE_SIZES, RETAKE_TURNS):
+    for size, pause in itertools.product(RETAKE_SIZES, RETAKE_PAUSES):
         if quick and pause > 1:
             continue
         say("100 MB of %s blocks again after %g s " % (size, pause), end="")
         case = found["%s, %g s" % (size, pause)] = {}
         for side in chosen:
             runner.touch(RETAKE_PEAK)
-            command = [py.path, os.path.join(INSIDE, "retake.py"), size, str(pause), str(RETAKE_TURNS[pause])]
+            command = [py.path, os.path.join(INSIDE, "retake.py"), size, str(pause), str(RETAKE_TURNS)]
             done = runner.execute(command, side.environment(py), "retake with " + side.name)
             case[side.name] = {"cpu_seconds": json.loads(done.output)}
             say(".", end="")
@@ -117,25 +132,47 @@ def tables(measurement, markdown=False):
     for case, each in measurement["survivors"].items():
         for side, figures in each.items():
             rows.append([case, side, "%.2f" % (_work(figures) / _work(each["default"]))]
-                        + [_megabytes(figures, name + "_bytes") for name in columns]
-                        + [_megabytes(figures, name + "_taken_bytes") for name in ("dropped", "light")])
+                        + [_megabytes(figures, name + "_bytes") for name in columns])
     text = report.table(
         ["survivors", "side", "time", "full", "dropped", "3 s light", "3 s sleep", "%d s sleep" % IDLE_SECONDS,
-         "trimmed", "taken: dropped", "3 s light"], rows, 2, markdown)
-    names = list(measurement["sides"])
-    rows = [[case] + ["%.1f ms" % (1e3 * _turn(each["default"]))]
-            + ["%.2f" % (_turn(each[name]) / _turn(each["default"])) for name in names[1:]]
-            for case, each in measurement["retake"].items()]
-    return text + "\n" + report.table(["100 MB again"] + names, rows, 1, markdown)
+         "trimmed"], rows, 2, markdown)
+    return text + "\n" + _machine(measurement) + _retaken(measurement, markdown)
+
+
+def _machine(measurement):
+    """Whether the machine's free memory follows the process's."""
+    every = [figures for each in measurement["survivors"].values() for figures in each.values()]
+    off = [abs(figures[name + "_taken_bytes"][0] - figures[name + "_bytes"][0])
+           for figures in every for name in ("dropped", "light") if name + "_taken_bytes" in figures]
+    if not off:
+        return ""
+    return textwrap.fill(
+        "MemFree of the machine fell by what is resident, within %.0f MB: the median of all cases, after the drop "
+        "and after the light work. What else the machine did is in it." % (statistics.median(off) / 1e6), 80) + "\n\n"
+
+
+def _retaken(measurement, markdown):
+    """CPU time of a turn: the default's, and ratios to it."""
+    cases, (first, *others) = measurement["retake"], measurement["sides"]
+    counts = sorted({len(side["cpu_seconds"]) for each in cases.values() for side in each.values()})
+    rows = []
+    for case, each in cases.items():
+        row = [case]
+        for middle in statistics.median, statistics.mean:
+            base = middle(each[first]["cpu_seconds"])
+            row.append("%.1f ms" % (1e3 * base))
+            row += ["%.2f" % (middle(each[name]["cpu_seconds"]) / base) for name in others]
+        rows.append(row)
+    if not rows:
+        return ""
+    text = textwrap.fill(RETAKE_LEGEND % " to ".join(map(str, sorted({counts[0], counts[-1]}))), 80) + "\n\n"
+    return text + report.table(
+        ["100 MB again", first + ", median", *others, first + ", mean", *others], rows, 1, markdown)
 
 
 def _work(figures):
     """The fastest build and the fastest drop."""
     return min(figures["build_cpu_seconds"]) + min(figures["drop_cpu_seconds"])
-
-
-def _turn(figures):
-    return statistics.median(figures["cpu_seconds"])
 
 
 def _megabytes(figures, name):

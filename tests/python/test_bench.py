@@ -201,7 +201,8 @@ SIDES = {"default": figures(1.0, 2.0), "oxmalloc": figures(0.5, 1.8, peak=80), "
 def measurement(kind, **more):
     return dict({
         "kind": kind, "runs": 2, "date": "2030-01-02", "oxmalloc": "9.8.7",
-        "machine": {"cpu": "Z80", "cores": 1, "memory": "64 kB", "kernel": "CP/M", "libc": "none"},
+        "machine": {"cpu": "Z80", "cores": 1, "memory": "64 kB", "kernel": "CP/M", "libc": "none", "load": 0.4,
+                    "transparent_hugepage": "always [madvise] never"},
         "interpreter": {"tag": "3.8.0", "version": "3.8.0 (main)", "optimised": True},
         "sides": dict.fromkeys(SIDES, "what it is")}, **more)
 
@@ -214,10 +215,13 @@ EVERY_KIND = [
     measurement("pyperformance", seconds={"chaos": {
         "default": [1.0], "oxmalloc": [0.8], "default again": [1.1], "malloc": [1.5]}}, sides=dict.fromkeys(
             ["default", "oxmalloc", "default again", "malloc"], "")),
-    measurement("survivors", retake={"small, 0 s": {side: {"cpu_seconds": [0.1]} for side in SIDES}}, survivors={
+    measurement("survivors", retake={"small, 0 s": {
+        "default": {"cpu_seconds": [0.1, 0.1, 0.4]}, "oxmalloc": {"cpu_seconds": [0.2, 0.2, 0.5]},
+        "malloc": {"cpu_seconds": [0.1, 0.1, 0.4]}}}, survivors={
         "tuple, 1 in 1024, random": {side: {
             "build_cpu_seconds": [1.0], "drop_cpu_seconds": [1.0], "full_bytes": [300000000],
-            "dropped_bytes": [200000000], "light_bytes": [100000000], "trim_bytes": [1000000]} for side in SIDES}}),
+            "dropped_bytes": [200000000], "dropped_taken_bytes": [170000000],
+            "light_bytes": [100000000], "light_taken_bytes": [110000000], "trim_bytes": [1000000]} for side in SIDES}}),
     measurement("scaling", threads=RATES, own_gil={"interpreter": "3.13.0", "rates": RATES}, live_heap={
         "10": {side: {"build": 1.0, "replace": 2.0, "drop": 3.0} for side in SIDES}}),
     measurement("micro", sizes=[16, 576, 4368], nanoseconds={
@@ -246,19 +250,30 @@ class Figures(unittest.TestCase):
 
     def test_the_readme_s_section(self):
         text = publish.section(EVERY_KIND, MEASUREMENT)
-        self.assertIn("| one | the first | 0.50 | 0.70 | 0.20 | 1.00 | 0.80 | 0.80 |\n", text)
-        self.assertIn("| malloc | what it is | 2.00 | 1.00 | 1.00 | 1.00 |\n", text)
+        self.assertIn("| one | the first | 0.50 | 0.70 | 0.20 | 1.00 | 0.80 | 0.80 | 0.80 |\n", text)
+        self.assertIn("| malloc | what it is | 2.00 | 1.00 | 1.00 | 1.00 | 1.00 |\n", text)
         self.assertIn("pyperformance, 1 benchmarks: the geometric mean of oxmalloc's ratios of time is 0.800", text)
+        self.assertIn("It is slowest in chaos (0.80).", text)
         self.assertIn("Measured on 2030-01-02: oxmalloc 9.8.7, CPython 3.8.0 (optimised), Z80", text)
+        self.assertIn("huge pages: madvise, load: 0.4, runs of each side: 2.  ![chart]", text.replace("\n", " "))
+
+    def test_a_busy_machine_is_named(self):
+        self.assertNotIn("other work", report.where(MEASUREMENT))
+        busy = dict(MEASUREMENT, machine=dict(MEASUREMENT["machine"], load=3.0, transparent_hugepage=None))
+        self.assertIn("huge pages: none, load: 3.0, runs of each side: 2. The machine had other work",
+                      report.where(busy).replace("\n", " "))
 
     def test_the_page_has_every_kind(self):
         text = publish.page(EVERY_KIND, "some.json")
-        for title, _ in publish.KINDS.values():
-            self.assertIn("\n## %s: CPython 3.8.0\n" % title, text)
+        for title, legend, _ in publish.KINDS.values():
+            self.assertIn("\n## %s: CPython 3.8.0\n\n%s" % (title, legend), text)
         for row in ("| chaos | 1 s | 0.800 | 0.800 | 1.100 | 1.500 |", "| oxmalloc | 20/s | 2.00 |",
-                    "| tuple, 1 in 1024, random | oxmalloc | 1.00 | 300 | 200 | 100 |  |  | 1 |",
-                    "| small, 0 s | 100.0 ms | 1.00 | 1.00 |"):
+                    "| tuple, 1 in 1024, random | oxmalloc | 1.00 | 300 | 200 | 100 |  |  | 1 |\n",
+                    "| 100 MB again | default, median | oxmalloc | malloc | default, mean | oxmalloc | malloc |",
+                    "| small, 0 s | 100.0 ms | 2.00 | 1.00 | 200.0 ms | 1.50 | 1.00 |"):
             self.assertIn(row, text)
+        self.assertIn("the median and the mean of 3 turns.", text)
+        self.assertIn("fell by what is resident, within 20 MB:", text.replace("\n", " "))
 
     def test_the_chart(self):
         if not os.path.isdir(os.path.join(CACHE, "chart-" + oxtest.fastest_interpreter().tag)):
