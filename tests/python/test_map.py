@@ -7,6 +7,7 @@ import html.parser
 import json
 import os
 import random
+import re
 import shutil
 import subprocess
 import tempfile
@@ -165,8 +166,29 @@ class EveryInterpreter(unittest.TestCase):
                 self.assertEqual(document.figures[name], value, name)
             self.assertIn("process %d" % raw.root["process"]["pid"], document.text)
             self.assertEqual(sum(use[0] for use in document.uses.values()), document.figures["RSS of the process"])
+            self.assertIn("Heap of python", document.text)
             draw(os.path.join(directory, "heap.json"), "-o", os.path.join(directory, "heap.svg"), py=py)
             xml.etree.ElementTree.parse(os.path.join(directory, "heap.svg"))
+
+
+class Title(unittest.TestCase):
+
+    def test_it_is_the_program_s(self):
+        """The script's or the module's name, though the process is python."""
+        py = oxtest.fastest_interpreter()
+        with tempfile.TemporaryDirectory() as directory:
+            package = os.path.join(directory, "service")
+            os.mkdir(package)
+            page = os.path.join(directory, "heap.html")
+            for name in "app.py", os.path.join("service", "__main__.py"), "job.py":
+                with open(os.path.join(directory, name), "w") as script:
+                    script.write("import oxmalloc; oxmalloc.map(%r)" % page)
+            env = environment()
+            env["PYTHONPATH"] += os.pathsep + directory
+            for words, name in (
+                    ([os.path.join(directory, "app.py")], "app.py"), (["-m", "service"], "service"), (["-m", "job"], "job")):
+                subprocess.run([py.path, *words], env=env, check=True)
+                self.assertIn("Heap of %s\n" % name, Document(page).text)
 
 
 class Snapshot(unittest.TestCase):
@@ -532,6 +554,25 @@ class Page(unittest.TestCase):
             self.assertEqual(page.evaluate("performance.getEntriesByType('resource').length"), 0)
 
 
+class Colours(unittest.TestCase):
+
+    def test_what_did_not_change_is_not_what_is_absent(self):
+        """The middle of the scale of changes stands out from cells that are not resident."""
+        with open(os.path.join(oxtest.ROOT, "python", "oxmalloc", "heapmap", "page.css")) as file:
+            light, dark = file.read().split("prefers-color-scheme: dark")
+
+        def luminance(colour):
+            parts = [int(colour[at:at + 2], 16) / 255 for at in (1, 3, 5)]
+            return sum(weight * (part / 12.92 if part <= .03928 else ((part + .055) / 1.055) ** 2.4)
+                       for weight, part in zip((.2126, .7152, .0722), parts))
+
+        for css in light, dark:
+            change = re.search(r"--change: ([^;]+);", css).group(1).split()
+            hollow = re.search(r"--hollow: ([^;]+);", css).group(1)
+            high, low = sorted(map(luminance, (change[len(change) // 2], hollow)), reverse=True)
+            self.assertGreaterEqual((high + .05) / (low + .05), 1.5)
+
+
 @unittest.skipIf(browser.missing(), browser.missing())
 class TwoSnapshots(unittest.TestCase):
 
@@ -549,6 +590,10 @@ class TwoSnapshots(unittest.TestCase):
             self.assertEqual([sum(column) for column in zip(*by_name.values())],
                              [raw.root["process"]["resident_bytes"] for raw in (before, after)])
             self.assertEqual(figures, expected_figures(after))
+            self.assertEqual(
+                page.evaluate("['.pair > span', '.uses .head b'].map((each) => "
+                              "Array.from(document.querySelectorAll(each), (e) => e.textContent))"),
+                [["before", "after"], ["before", "after", "change"]])
             said = page.evaluate("document.querySelector('.verdict').textContent")
             self.assertRegex(said, "^The RSS (grew|fell) by ")
             # A pool of an arena that both have, and one whose arena is gone or new.
@@ -760,7 +805,7 @@ class Refused(unittest.TestCase):
         code = "import sys; sys.modules['cairosvg'] = None; import oxmalloc.__main__ as m; sys.exit(m.main(sys.argv[1:]))"
         done = python(oxtest.fastest_interpreter(), "-c", code, "map", snapshot, "-o", png, check=False)
         self.assertEqual(done.returncode, 1)
-        self.assertIn("pip install 'oxmalloc[png]'", done.stderr)
+        self.assertIn("pip install cairosvg", done.stderr)
         self.assertFalse(os.path.exists(png))
         able = [py for py in oxtest.interpreters()[0] if not python(py, "-c", "import cairosvg", check=False).returncode]
         if not able:

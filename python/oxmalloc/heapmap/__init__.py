@@ -8,6 +8,7 @@ page's script.
 from __future__ import annotations
 
 import os
+import sys
 from typing import Optional, Sequence
 
 from .. import snapshots as _snapshots
@@ -48,7 +49,7 @@ def _png(svg: bytes) -> bytes:
         import cairosvg  # type: ignore[import-untyped, import-not-found, unused-ignore]
     except ImportError as error:
         raise PictureError(
-            "a PNG needs the package cairosvg: pip install 'oxmalloc[png]', or write an .svg (%s)" % error)
+            "a PNG needs the package cairosvg: pip install cairosvg, or write an .svg (%s)" % error)
     except OSError as error:  # cairosvg is there, cairo itself is not
         raise PictureError("cairosvg finds no cairo library: install libcairo2, or write an .svg (%s)" % error)
     png: bytes = cairosvg.svg2png(bytestring=svg, scale=2)
@@ -56,7 +57,8 @@ def _png(svg: bytes) -> bytes:
 
 
 def map(path: str | os.PathLike[str]) -> None:  # noqa: A001
-    """Takes a snapshot of this process and draws it.
+    """Takes a snapshot of this process and draws it, under the name of its script
+    or module.
 
     The snapshot goes beside the picture: heap.html and heap.json. It is written
     first and takes no memory from the heap; the drawing does, after that. Keep
@@ -65,4 +67,17 @@ def map(path: str | os.PathLike[str]) -> None:  # noqa: A001
     """
     snapshot = os.path.splitext(os.fspath(path))[0] + ".json"
     _snapshots.snapshot(snapshot)
-    save(path, [_snapshots.load(snapshot)])
+    program = _program()
+    save(path, [_snapshots.load(snapshot)], program and "Heap of %s" % program)
+
+
+def _program() -> Optional[str]:
+    """What Python was started with; None of code and of a prompt. A snapshot has
+    the name of the process only: python, for all of them."""
+    main = sys.modules.get("__main__")
+    spec = getattr(main, "__spec__", None)
+    if spec:
+        name: str = spec.name
+        return name[:-len(".__main__")] if name.endswith(".__main__") else name
+    file: Optional[str] = getattr(main, "__file__", None)
+    return file and os.path.basename(file)

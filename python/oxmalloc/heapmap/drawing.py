@@ -35,7 +35,7 @@ def drawing(snapshots: Sequence[Snapshot], title: Optional[str] = None) -> str:
         to.line(line)
     _uses(to, accounts)
     _map(to, accounts)
-    _classes(to, accounts[-1])
+    _classes(to, accounts[-1], ", after" if len(accounts) == 2 else "")
     return to.finish()
 
 
@@ -181,6 +181,11 @@ def _map(to: _Sheet, accounts: Sequence[Account]) -> None:
     wide = (INNER - between * (len(snapshots) - 1)) / len(snapshots)
     count = -(-len(order) // unit)
     tall = 16 if count <= 12 else 9 if count <= 32 else 7
+    if len(snapshots) == 2:
+        to.y += 14
+        for pane, name in enumerate(("before", "after")):
+            to.text(MARGIN + pane * (wide + between), 0, name, y=to.y)
+        to.y += 8
     for pane, snapshot in enumerate(snapshots):
         _pane(to, _places(snapshot), [row[1 + pane] for row in order], places, unit,
               (MARGIN + pane * (wide + between), wide / places, tall))
@@ -216,17 +221,17 @@ def _pane(
         to.parts.append('<path class="%s" d="%s"/>' % (css, "".join(path)))
 
 
-def _classes(to: _Sheet, a: Account) -> None:
+def _classes(to: _Sheet, a: Account, when: str) -> None:
     pool_bytes = a.snapshot.pool_bytes
     largest = sorted(a.classes, key=lambda c: -c.pools)[:CLASSES]
     if not largest:
         return
     longest = max(c.pools for c in largest) * pool_bytes
-    to.text(MARGIN, 34, "The largest size classes", "head")
+    to.text(MARGIN, 34, "The largest size classes" + when, "head")
     x = MARGIN
     for css, name in (("live", "live"), ("free", "free"), ("untouched", "untouched")):
-        to.rect(x + 240, to.y - 10, 11, 11, css)
-        to.text(x + 257, 0, name, "soft", to.y)
+        to.rect(x + 280, to.y - 10, 11, 11, css)
+        to.text(x + 297, 0, name, "soft", to.y)
         x += 70
     to.y += 10
     for c in sorted(largest, key=lambda c: c.block_bytes):
@@ -238,6 +243,6 @@ def _classes(to: _Sheet, a: Account) -> None:
         to.y += LINE
     sparse = a.nearly_empty
     if sparse:
-        to.line("%s of %s arenas are nearly empty: for %s of live blocks they pin %s." % (
-            number(len(sparse)), number(len(a.arenas)), size(sum(use.live_bytes for use in sparse)),
+        to.line("%s%s of %s arenas are nearly empty: for %s of live blocks they pin %s." % (
+            when and "After, ", number(len(sparse)), number(len(a.arenas)), size(sum(use.live_bytes for use in sparse)),
             size(sum(use.excess_bytes for use in sparse))))

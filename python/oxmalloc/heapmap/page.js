@@ -318,8 +318,8 @@
       fullness: () => [scale(palette.fullness, "few blocks live", "all live")],
       class: () => [...most.map((i) => swatch(palette.classes[i], number(sizeClasses[i]))), swatch(palette.span, "spans")],
       age: () => [scale(palette.ages, `youngest (${age(ages[0] || 0)})`, `oldest (${age(ages[ages.length - 1] || 0)}), as many pools in each step`)],
-      resident: () => [scale(palette.change, "less resident (left)", "more (right)")],
-      live: () => [scale(palette.change, "fewer live bytes (left)", "more (right)")],
+      resident: () => [scale(palette.change, "resident memory fell (shown left)", "grew (shown right)")],
+      live: () => [scale(palette.change, "live bytes fell (shown left)", "grew (shown right)")],
     }[mode]();
     legend.replaceChildren(...item, swatch("idle", "resident, no live block"), swatch(palette.hollow, "not resident: given back, or never used"));
   }

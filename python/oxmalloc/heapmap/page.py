@@ -96,7 +96,7 @@ def _parts(a: Account) -> List[Tuple[str, int]]:
 def _uses(accounts: Sequence[Account]) -> str:
     known = accounts[-1].uses.outside is not None
     longest = max(map(verdict.whole, accounts))
-    bars = "".join(_bar(_parts(a), longest, tall=True) for a in accounts)
+    bars = [_bar(_parts(a), longest, tall=True) for a in accounts]
     lines = []
     for use in verdict.USES:
         amounts = [getattr(a.uses, use.name) for a in accounts]
@@ -106,14 +106,17 @@ def _uses(accounts: Sequence[Account]) -> str:
                         for amount in amounts)
         if len(amounts) == 2:
             shown += "<b>%s</b>" % change((amounts[1] or 0) - (amounts[0] or 0))
-        percent = share(amounts[-1] or 0, verdict.whole(accounts[-1]))
+        percent = " \N{RIGHTWARDS ARROW} ".join(
+            escape(share(amount or 0, verdict.whole(a))) for amount, a in zip(amounts, accounts))
         lines.append('<li><i class="key %s"></i>%s<span>%s <span class="soft">%s, %s</span></span></li>' % (
             use.name, shown, use.title, percent, use.text))
     title = "Where the RSS is" if known else "Where resident memory is"
-    if len(accounts) == 2:
-        title += ": before, after, change"
-    return '<section><h2>%s</h2>%s<ul class="uses%s">%s</ul></section>' % (
-        title, bars, " two" if len(accounts) == 2 else "", "".join(lines))
+    if len(accounts) == 1:
+        return '<section><h2>%s</h2>%s<ul class="uses">%s</ul></section>' % (title, bars[0], "".join(lines))
+    return (
+        '<section><h2>%s</h2><div class="pair"><span>before</span>%s<span>after</span>%s</div><ul class="uses two">'
+        '<li class="head"><i></i><b>before</b><b>after</b><b>change</b><span></span></li>%s</ul></section>' % (
+            title, bars[0], bars[1], "".join(lines)))
 
 
 def _figures(accounts: Sequence[Account]) -> str:
