@@ -634,8 +634,8 @@ OX_API int Ox_GetStatus(struct OxStatus *out);
 /*
  Fills `out` (whose `size` is set) with the totals of the heap. Returns
  OX_OK, or OX_ERR_ARGUMENT when `out` is NULL or its size too small. Any
- thread; no allocation. Walks every pool header (about 0.6 ms for each GB of
- heap) and asks the kernel for residency (mincore).
+ thread; no allocation. Walks every pool header and asks the kernel for
+ residency (mincore): about 1 ms for each GB of heap.
  */
 OX_API int Ox_GetStats(struct OxStats *out);
 

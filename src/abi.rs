@@ -177,8 +177,8 @@ pub unsafe extern "C" fn Ox_GetStatus(out: *mut OxStatus) -> c_int {
 
 /// Fills `out` (whose `size` is set) with the totals of the heap. Returns
 /// OX_OK, or OX_ERR_ARGUMENT when `out` is NULL or its size too small. Any
-/// thread; no allocation. Walks every pool header (about 0.6 ms for each GB of
-/// heap) and asks the kernel for residency (mincore).
+/// thread; no allocation. Walks every pool header and asks the kernel for
+/// residency (mincore): about 1 ms for each GB of heap.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn Ox_GetStats(out: *mut OxStats) -> c_int {
     // SAFETY: `out` is NULL or points to as many bytes as its size says.
