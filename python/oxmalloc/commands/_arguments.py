@@ -7,6 +7,13 @@ from typing import Callable, Dict
 from .._options import Option, options
 
 
+# The table tells of a variable, which can be 0; an argument cannot.
+_WITHOUT = {
+    "OXMALLOC_CHILDREN": "keep the preload and the options from child processes: the first Python takes them out "
+                         "of its environment",
+}
+
+
 def add_options(parser: argparse.ArgumentParser) -> None:
     """An argument for each option. LibraryError when there is no library to ask."""
     group = parser.add_argument_group("options of the library (the environment has them, too)")
@@ -17,7 +24,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
             add(option.flag, dest=option.name, action="store_const", const="1", help=text)
         elif option.kind == "flag":
             add("--no-" + option.flag[2:], dest=option.name, action="store_const", const="0",
-                help="do not " + text)
+                help=_WITHOUT.get(option.name, "do not " + text))
         elif option.kind == "number":
             add(option.flag, dest=option.name, type=_number(option), metavar=option.unit.upper() or "N",
                 help="%s (%d to %d %s, default %s)" % (text, option.least, option.most, option.unit, option.default))
