@@ -402,8 +402,7 @@ class Embedding(Recipe):
         os.chmod(os.path.join(self.directory, "python3-config"), 0o755)
         library = os.path.join(os.path.dirname(os.path.dirname(config)), "lib")
         self.env.update(PATH=self.directory + os.pathsep + self.env["PATH"], PYTHONHOME=home(py),
-                        PKG_CONFIG_PATH=os.path.join(prefix, "lib", "pkgconfig"),
-                        LD_LIBRARY_PATH=os.path.join(prefix, "lib") + os.pathsep + library)
+                        PREFIX=prefix, LD_LIBRARY_PATH=library)
         said = self.run_command(self.page.command("cc embed.c"))
         self.assertEqual(re.findall("^(\\d+)$", said, re.M), ["1000000"] * 3)
         self.assertRegex(said, "(?m)^oxmalloc: active in +raw, mem, obj$")
