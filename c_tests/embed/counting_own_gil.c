@@ -57,6 +57,7 @@ int main(void)
     for (int i = 0; i < 2; i++) {
         pthread_join(thread[i], NULL);
     }
+    PyEval_RestoreThread(main_state);
     CHECK(Ox_StopCounting() == OX_ERR_ARGUMENT, "more were started than stopped");
     puts("two interpreters count at the same time");
     fflush(stdout);
