@@ -244,11 +244,11 @@ pub fn part_unused() {
 }
 
 /// Gives back the pages of vacant pools in arenas unchanged since `before`
-/// (ms; u64::MAX means all), at most about `most` bytes; returns the bytes.
-/// Arenas that are wholly vacant are unmapped.
+/// (ms; u64::MAX means all), at most about `most` bytes; returns those that
+/// were resident. Arenas that are wholly vacant are unmapped.
 pub fn purge(before: u64, most: usize) -> usize {
-    let mut bytes = 0;
-    while bytes < most {
+    let (mut bytes, mut seen) = (0, 0);
+    while seen < most {
         let mut arenas = ARENAS.lock();
         let Some(slot) = arenas.dirty.first() else {
             break;
@@ -257,6 +257,7 @@ pub fn purge(before: u64, most: usize) -> usize {
         if before != u64::MAX && this.changed.get() > before {
             break;
         }
+        seen += this.dirty.load(Relaxed).count_ones() as usize * POOL_SIZE;
         let vacant = this.vacant.load(Relaxed) == u32::MAX;
         let resident = if vacant { os::resident(slot.address(), ARENA_SIZE) } else { 0 };
         let given =
@@ -361,9 +362,6 @@ impl Arenas {
         let candidates = if resident != 0 { resident } else { starts(vacant, pools) };
         let first = candidates.trailing_zeros() as usize;
         let bits = run_of(pools) << first;
-        if this.dirty.load(Relaxed) & bits == 0 {
-            TOTALS.fresh_pools.fetch_add(pools, Relaxed);
-        }
         let written = this.written.load(Relaxed);
         self.take_bits(slot, bits);
         Run { address: slot.address() + first * POOL_SIZE, zeroed: written & bits == 0 }
@@ -371,6 +369,8 @@ impl Arenas {
 
     fn take_bits(&mut self, slot: Slot, bits: u32) {
         let this = arena(slot);
+        let fresh = (bits & !this.dirty.load(Relaxed)).count_ones() as usize;
+        TOTALS.fresh_pools.fetch_add(fresh, Relaxed);
         self.leave(slot);
         this.vacant.store(this.vacant.load(Relaxed) & !bits, Relaxed);
         this.written.store(this.written.load(Relaxed) | bits, Relaxed);

@@ -7,7 +7,7 @@
 //! its pools through the pools' remote lists. How a heap gets its owner, and
 //! how it is handed over with the GIL, is in `life`; `slow` is what happens
 //! when a pool runs out or a count reaches its floor; `purge` gives memory
-//! back.
+//! back, and `watch` sees to it that also a quiet program comes by for that.
 //!
 //! A thread has two words, because it may call in two roles. *Hooked*: CPython
 //! calls it, under the rules of CPython's domains, so that such a heap can be
@@ -18,6 +18,7 @@ pub mod fast;
 pub mod life;
 pub mod purge;
 pub mod slow;
+mod watch;
 
 use crate::layout::DOMAINS;
 use crate::os::tls;
@@ -27,12 +28,17 @@ use crate::size_class::{self, SizeClass};
 use core::cell::Cell;
 use core::ptr;
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering::Relaxed};
+use watch::Watch;
 
 /// A heap. The bins are first: they are the hot path.
 #[repr(C, align(128))]
 pub struct Heap {
-    /// The pool that malloc takes from; the others of the bin hang on it.
+    /// What malloc takes from: the pool at the head of the bin. While malloc
+    /// is to come by (`watch`), none.
     bins: [[Cell<PoolRef>; size_class::COUNT]; DOMAINS],
+    /// The pool at the head of each bin, on which the others hang.
+    heads: [[Cell<PoolRef>; size_class::COUNT]; DOMAINS],
+    watch: Watch,
     /// Blocks that each class borrowed so far (see SizeClass::lender).
     borrowed: [[Cell<u8>; size_class::COUNT]; DOMAINS],
     /// The owner's word, which points back to this heap; null when nobody is.
@@ -121,6 +127,8 @@ impl Heap {
     const fn new() -> Heap {
         Heap {
             bins: [const { [const { Cell::new(&EXHAUSTED) }; size_class::COUNT] }; DOMAINS],
+            heads: [const { [const { Cell::new(&EXHAUSTED) }; size_class::COUNT] }; DOMAINS],
+            watch: Watch::new(),
             borrowed: [const { [const { Cell::new(0) }; size_class::COUNT] }; DOMAINS],
             word: AtomicPtr::new(ptr::null_mut()),
             pending: remote::List::new(),
@@ -147,10 +155,16 @@ impl Heap {
 
     /// The pool at the head of a bin.
     fn head(&self, domain: usize, class: SizeClass) -> Option<Owned> {
-        let head = self.bin(domain, class).get();
+        let head = self.heads[domain][class.index()].get();
         // SAFETY: callers are the owner (this is not public), and the pools of
         // a bin belong to its heap.
         (!ptr::eq(head, &EXHAUSTED)).then(|| unsafe { Owned::new(head) })
+    }
+
+    fn set_head(&self, domain: usize, class: SizeClass, pool: Option<PoolRef>) {
+        let pool = pool.unwrap_or(&EXHAUSTED);
+        self.heads[domain][class.index()].set(pool);
+        self.bin(domain, class).set(pool);
     }
 
     /// Puts a pool in front of its bin, where it is the next to be used up, so
@@ -164,7 +178,7 @@ impl Heap {
             Some(head) => pool.pool().link_between::<BIN>(Some(head.pool()), head.next::<BIN>()),
             None => {
                 pool.pool().link_between::<BIN>(None, head.map(Owned::pool));
-                self.bin(pool.domain(), pool.class()).set(pool.pool());
+                self.set_head(pool.domain(), pool.class(), Some(pool.pool()));
                 if let Some(head) = head {
                     self.is_no_longer_head(head);
                 }
@@ -174,20 +188,26 @@ impl Heap {
 
     fn unlink(&self, pool: Owned) {
         if let (None, next) = pool.unlink::<BIN>() {
-            self.bin(pool.domain(), pool.class()).set(next.unwrap_or(&EXHAUSTED));
+            self.set_head(pool.domain(), pool.class(), next);
         }
+    }
+
+    /// The pool at the head of every bin that has one.
+    fn each_head(&self, visit: impl FnMut(Owned)) {
+        let bins = (0..DOMAINS).flat_map(|d| SizeClass::all().map(move |class| (d, class)));
+        bins.filter_map(|(domain, class)| self.head(domain, class)).for_each(visit);
     }
 
     /// Every pool of this heap that has a block to give.
     fn each_linked(&self, mut visit: impl FnMut(Owned)) {
-        for bin in self.bins.iter().flatten() {
-            let mut at = Some(bin.get()).filter(|head| !ptr::eq(*head, &EXHAUSTED));
+        self.each_head(|head| {
+            let mut at = Some(head.pool());
             while let Some(pool) = at {
                 at = pool.next::<BIN>();
                 // SAFETY: as in `head`.
                 visit(unsafe { Owned::new(pool) });
             }
-        }
+        });
     }
 
     /// Whether some thread owns it.

@@ -379,6 +379,7 @@ pub fn verify() {
             pool.verify();
         });
         heap.verify_sparse();
+        heap.verify_watch();
     }
     arena::verify();
     extent::verify();

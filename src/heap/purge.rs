@@ -31,61 +31,79 @@ use core::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, AtomicUsize, Ordering:
 
 /// Milliseconds of an epoch, in which sparse pools are aged.
 const EPOCH: u64 = 250;
-/// How long one tick may take (ms, as coarse as the clock): a 16th of the time
-/// since the last one, within limits. A program that rests comes by seldom, and
-/// has time.
-const SLICE: core::ops::RangeInclusive<u64> = 2..=20;
+/// How long one look may take (µs): a 16th of the time since the last one, within
+/// limits. A program that rests comes by seldom, and has time.
+const SLICE: core::ops::RangeInclusive<u64> = 2_000..=20_000;
 /// And how long the next one waits when it did not get through (ms).
 const PAUSE: u64 = 20;
 
-/// When the next tick has something to do (ms).
+/// When the next look has something to do (ms).
 static NEXT: AtomicU64 = AtomicU64::new(0);
 
-/// Gives back what is due. `heap` is the caller's own, if it has one.
+/// `look`, now and then.
 pub fn tick(heap: Option<&Heap>) {
     // Even a cheap clock is dear for who comes by every few blocks.
     static PASSED: AtomicU32 = AtomicU32::new(0);
     let passed = PASSED.load(Relaxed).wrapping_add(1);
     PASSED.store(passed, Relaxed);
-    if passed % 8 != 0 {
-        return;
+    if passed % 8 == 0 {
+        look(heap);
     }
+}
+
+/// Gives back what is due. `heap` is the caller's own, if it has one.
+pub fn look(heap: Option<&Heap>) {
     let now = os::now_ms();
     if now < NEXT.load(Relaxed) {
         return;
     }
     static LAST: AtomicU64 = AtomicU64::new(0);
     let since = now.saturating_sub(LAST.swap(now, Relaxed));
-    let until = now + (since / 16).clamp(*SLICE.start(), *SLICE.end());
+    let until = os::now_us() + (since * 1000 / 16).clamp(*SLICE.start(), *SLICE.end());
     let delay = options::get(Option_::PurgeDelayMs) as u64;
     NEXT.store(now + (delay / 2).clamp(1, EPOCH), Relaxed);
     let worked = clock::advance();
-    let before = worked.saturating_sub(delay);
-    if let Some(heap) = heap {
-        heap.close_empty();
-        let epoch = (worked / EPOCH) as u32;
-        let age = (delay / EPOCH) as u32;
-        while let Some(pool) = heap.oldest_sparse(Some((epoch, age))) {
-            heap.purge_pool(pool);
-            if os::now_ms() >= until {
-                NEXT.store(now + PAUSE, Relaxed); // The rest soon.
-                break;
-            }
-        }
+    if give_back_aged(heap, worked, delay, until) {
+        NEXT.store(now + PAUSE, Relaxed); // The rest soon.
     }
-    if extent::purge(before, AT_ONCE) + arena::purge(before, AT_ONCE) >= AT_ONCE {
-        NEXT.store(now + PAUSE, Relaxed);
+    if let Some(heap) = heap {
+        heap.watch(waiting(Some(heap)));
     }
 }
 
-/// How much goes back at once, so that no call takes much more than a
-/// millisecond.
+/// Gives back what has its age (ms), until (µs); whether there is more.
+fn give_back_aged(heap: Option<&Heap>, worked: u64, delay: u64, until: u64) -> bool {
+    if let Some(heap) = heap {
+        heap.close_empty();
+        let aged = ((worked / EPOCH) as u32, (delay / EPOCH) as u32);
+        while let Some(pool) = heap.oldest_sparse(Some(aged)) {
+            heap.purge_pool(pool);
+            if os::now_us() >= until {
+                return true;
+            }
+        }
+    }
+    let before = worked.saturating_sub(delay);
+    while extent::purge(before, AT_ONCE) + arena::purge(before, AT_ONCE) >= AT_ONCE {
+        if os::now_us() >= until {
+            return true;
+        }
+    }
+    false
+}
+
+/// How much goes back between two looks at the clock: some milliseconds' worth.
 const AT_ONCE: usize = 16 << 20;
 
-/// About what could be given back.
+/// About what arenas could give back.
 fn reclaimable(heap: Option<&Heap>) -> usize {
     let sparse = heap.map_or(0, |heap| heap.sparse_count.get() * POOL_SIZE / 2);
     arena::dirty_bytes() + sparse
+}
+
+/// The same and large blocks.
+fn waiting(heap: Option<&Heap>) -> usize {
+    reclaimable(heap) + extent::dirty_bytes()
 }
 
 /// Below this much it is not worth the system calls.
@@ -157,6 +175,9 @@ impl Lately {
 /// take a look at every free block, from a quarter on but in large heaps only.
 pub fn after_free(heap: Option<&Heap>) {
     tick(heap);
+    if let Some(heap) = heap {
+        heap.watch_growing(waiting(Some(heap)));
+    }
     let idle = reclaimable(heap) + pool::purged_bytes();
     let mapped = arena::mapped_bytes();
     let vacant = idle > mapped / 2 && arena::dirty_bytes() >= WORTH_IT;
@@ -206,10 +227,10 @@ impl Allowance {
     }
 }
 
-/// Time to scan pools in while they are being freed (µs): a 32nd of all time.
-/// Who frees in random order, and all of it, finds most scans in vain and each
-/// one slow.
+/// Time to scan pools in before they have their age (µs): a part of all time. Who
+/// frees in random order, and all of it, finds most scans in vain and each slow.
 static SCANNING: Allowance = Allowance::new(100_000);
+const EARLY: i64 = 32;
 /// Pools among the sparse ones that are too young to be looked at.
 const YOUNG: usize = 64;
 
@@ -228,9 +249,8 @@ pub fn make_room(heap: Option<&Heap>, bytes: usize) {
         return;
     }
     let taken = TAKEN.swap(0, Relaxed);
-    let reclaimable = reclaimable(heap) + extent::dirty_bytes();
     let mapped = arena::mapped_bytes() + extent::mapped_bytes();
-    if reclaimable <= (mapped / 32).max(ARENA_SIZE) {
+    if waiting(heap) <= (mapped / 32).max(ARENA_SIZE) {
         return;
     }
     let allowed = ROOM.left(os::now_ms(), |ms| ms * ROOM_EACH_MS);
@@ -244,10 +264,16 @@ pub fn make_room(heap: Option<&Heap>, bytes: usize) {
 fn give_back(heap: Option<&Heap>, most: usize) -> usize {
     let mut given = arena::purge(u64::MAX, most);
     if let Some(heap) = heap {
+        // Pools with a block on every page have nothing to give.
+        let until = os::now_us() + SLICE.start();
         while given < most
             && let Some(pool) = heap.oldest_sparse(None)
+            && let Some(bytes) = heap.purge_if_allowed(pool)
         {
-            given += heap.purge_pool(pool);
+            given += bytes;
+            if os::now_us() >= until {
+                break;
+            }
         }
     }
     if given < most {
@@ -286,8 +312,9 @@ pub fn below_heaps() -> usize {
 impl Heap {
     /// Closes the pools that bins keep though every block is free.
     fn close_empty(&self) {
-        self.each_linked(|pool| {
-            if pool.live() == 0 && pool.state() == State::Used {
+        // Any other was closed when it became empty, or lost its place.
+        self.each_head(|pool| {
+            if pool.live() == 0 {
                 self.unlink(pool);
                 self.close_pool(pool);
             }
@@ -361,11 +388,18 @@ impl Heap {
             self.note_sparse(pool); // To the end.
             return 0;
         }
+        self.purge_if_allowed(pool).unwrap_or(0)
+    }
+
+    /// `purge_pool`, while there is time for it.
+    fn purge_if_allowed(&self, pool: Owned) -> Option<usize> {
         let start = os::now_us();
-        let left = SCANNING.left(start, |us| us / 32);
-        let bytes = if left > 0 { self.purge_pool(pool) } else { 0 };
-        SCANNING.spend(((os::now_us() - start) as i64).min(left));
-        bytes
+        if SCANNING.left(start, |us| us / EARLY) <= 0 {
+            return None;
+        }
+        let bytes = self.purge_pool(pool);
+        SCANNING.spend((os::now_us() - start) as i64);
+        Some(bytes)
     }
 
     /// Gives a pool's idle pages back; it is looked at again when a quarter of

@@ -200,7 +200,11 @@ impl Heap {
     pub(super) fn take_block(&self, domain: usize, class: SizeClass) -> Option<usize> {
         #[cfg(feature = "paranoid")]
         let _inside = super::Inside::new(self);
-        purge::tick(Some(self));
+        if self.is_watched(domain, class) {
+            purge::look(Some(self));
+        } else {
+            purge::tick(Some(self));
+        }
         let class = self.serving(domain, class);
         loop {
             let Some(pool) = self.head(domain, class) else {
