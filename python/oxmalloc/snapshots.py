@@ -10,11 +10,17 @@ from __future__ import annotations
 
 import json
 import os
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple, Type, TypeVar
+from typing import (
+    TYPE_CHECKING, Any, Callable, Dict, List, NamedTuple, Optional, Tuple, Type, TypeVar, Union)
 
 from ._library import DOMAIN_NAMES, MEM, POOL_STATES
 from ._status import active_library
 from .errors import SnapshotError
+
+if TYPE_CHECKING:
+    AnyPath = Union[str, bytes, os.PathLike[str], os.PathLike[bytes]]
+else:  # Python 3.8 knows os.PathLike without brackets only.
+    AnyPath = Union[str, bytes, os.PathLike]
 
 FORMAT = 1
 """The format that `load` reads; the library counts it up when fields change."""
@@ -150,15 +156,15 @@ class Snapshot(NamedTuple):
     large_blocks: List[LargeBlock]
 
 
-def snapshot(path: "str | os.PathLike[str]") -> None:
+def snapshot(path: AnyPath) -> None:
     """Writes every arena and pool of this process's heap, as JSON, to a file.
 
     Takes no memory from the heap that it describes, so it works when memory is
-    exhausted.
+    exhausted. A file of that name is replaced.
 
     The interpreter stands still meanwhile: 4 to 8 ms for each GiB of heap. Holds
-    the GIL. NotActiveError when oxmalloc does not serve this process, OSError
-    when the file cannot be written; then it may be cut off.
+    the GIL. Any thread. NotActiveError when oxmalloc does not serve this process,
+    OSError when the file cannot be written; then it may be cut off.
     """
     library = active_library()
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_CLOEXEC", 0), 0o666)
@@ -167,17 +173,34 @@ def snapshot(path: "str | os.PathLike[str]") -> None:
     finally:
         os.close(fd)
     if error:
-        raise OSError(error, os.strerror(error), os.fspath(path))
+        raise OSError(error, os.strerror(error), os.fsdecode(path))
 
 
-def load(path: "str | os.PathLike[str]") -> Snapshot:
-    """Reads a snapshot; SnapshotError when it is none, OSError when there is none."""
+def may_replace(path: str) -> bool:
+    """Whether nothing is lost when a snapshot goes there: there is no such file, it
+    is empty, or a snapshot by its first letters. OSError when it cannot be read."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(len(_BEGIN)) in (b"", _BEGIN)
+    except FileNotFoundError:
+        return True
+
+
+def load(path: AnyPath) -> Snapshot:
+    """Reads a snapshot, of this or any other process.
+
+    Takes about 0.1 s and 13 MB for each GiB of heap. Any thread. SnapshotError when the file is no snapshot, is damaged or of another format;
+    OSError when it cannot be read.
+    """
     with open(path, "rb") as file:
         data = file.read()
     try:
         return _read(data)
     except SnapshotError as error:
-        raise SnapshotError("%s %s" % (os.fspath(path), error)) from None
+        raise SnapshotError("%s %s" % (os.fsdecode(path), error)) from None
+
+
+_BEGIN = b'{"oxmalloc"'
 
 
 def _read(data: bytes) -> Snapshot:
@@ -186,7 +209,7 @@ def _read(data: bytes) -> Snapshot:
     try:
         root = json.loads(data)
     except ValueError as error:
-        if data.lstrip().startswith(b'{"oxmalloc"') and not data.rstrip().endswith(b"}"):
+        if data.lstrip().startswith(_BEGIN) and not data.rstrip().endswith(b"}"):
             raise SnapshotError(
                 "is cut off after %d bytes: the disk was full, or the program ended while it was "
                 "written; take a new snapshot" % len(data))

@@ -800,6 +800,29 @@ class Refused(unittest.TestCase):
                       "from oxmalloc import heapmap; heapmap.map('/nowhere/x.html')", check=False)
         self.assertIn("NotActiveError", done.stderr)
 
+    def test_map_replaces_snapshots_only(self):
+        """Before it writes anything: the snapshot that goes with the picture has a name that nobody gave."""
+        code = "import os, sys, oxmalloc; oxmalloc.map(os.fsencode(sys.argv[1]) if 'b' in sys.argv[2:] else sys.argv[1])"
+
+        def mapped(name, *words):
+            return python(oxtest.fastest_interpreter(), "-c", code, os.path.join(directory, name), *words,
+                          preload=True, check=False)
+
+        with tempfile.TemporaryDirectory() as directory:
+            mine = os.path.join(directory, "mine.json")
+            with open(mine, "w") as file:
+                file.write('{"mine": 1}')
+            done = mapped("mine.html")
+            self.assertIn("PictureError: %s is there, and no snapshot" % mine, done.stderr)
+            self.assertEqual(read(mine), {"mine": 1})
+            for name in ("heap.txt", "heap"):
+                self.assertIn("ends in none of", mapped(name).stderr)
+            self.assertEqual(os.listdir(directory), ["mine.json"])
+            # Twice: its own it replaces. And a name as bytes.
+            for words in ((), ("b",)):
+                self.assertEqual(mapped("heap.html", *words).stderr, "")
+            self.assertEqual(sorted(os.listdir(directory)), ["heap.html", "heap.json", "mine.json"])
+
     def test_png(self):
         snapshot, png = os.path.join(made(), "full.json"), os.path.join(made(), "full.png")
         code = "import sys; sys.modules['cairosvg'] = None; import oxmalloc.__main__ as m; sys.exit(m.main(sys.argv[1:]))"
