@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 from typing import (
-    TYPE_CHECKING, Any, Callable, Dict, List, NamedTuple, Optional, Tuple, Type, TypeVar, Union)
+    TYPE_CHECKING, Any, Callable, Dict, List, Iterator, NamedTuple, Optional, Tuple, Type, TypeVar, Union)
 
 from ._library import DOMAIN_NAMES, MEM, POOL_STATES
 from ._status import active_library
@@ -155,6 +155,16 @@ class Snapshot(NamedTuple):
     extents: List[Extent]
     large_blocks: List[LargeBlock]
 
+    def places(self) -> Iterator[Tuple[Pool, int, int, int]]:
+        """Where each pool lies: (pool, number of its arena in `arenas`, number of its
+        place there, how many places it takes). Those in no arena are left out: other
+        threads opened them while the snapshot was taken."""
+        row_of = {arena.address: row for row, arena in enumerate(self.arenas)}
+        for pool in self.pools:
+            base = pool.address - pool.address % self.arena_bytes
+            if base in row_of:
+                yield pool, row_of[base], (pool.address - base) // self.pool_bytes, pool.bytes // self.pool_bytes
+
 
 def snapshot(path: AnyPath) -> None:
     """Writes every arena and pool of this process's heap, as JSON, to a file.
@@ -208,14 +218,14 @@ def _read(data: bytes) -> Snapshot:
         raise SnapshotError("is empty: nothing was written; take a new snapshot")
     try:
         root = json.loads(data)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         if data.lstrip().startswith(_BEGIN) and not data.rstrip().endswith(b"}"):
             raise SnapshotError(
                 "is cut off after %d bytes: the disk was full, or the program ended while it was "
                 "written; take a new snapshot" % len(data))
-        raise SnapshotError("is not JSON (%s): name a file that Ox_WriteSnapshot wrote" % error)
+        raise SnapshotError("is not JSON (%s): name a file that oxmalloc.snapshot() wrote" % error)
     if not isinstance(root, dict) or "oxmalloc" not in root:
-        raise SnapshotError("is JSON, but no snapshot of oxmalloc: name a file that Ox_WriteSnapshot wrote")
+        raise SnapshotError("is JSON, but no snapshot of oxmalloc: name a file that oxmalloc.snapshot() wrote")
     form = root.get("format")
     if form is None:
         raise SnapshotError(
@@ -228,19 +238,16 @@ def _read(data: bytes) -> Snapshot:
     try:
         snapshot = _snapshot(root)
         _check(snapshot)
-    except (KeyError, TypeError, ValueError, IndexError) as error:
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
         what = "%s is missing" % error if isinstance(error, KeyError) else error
         raise SnapshotError("is damaged (%s): take a new snapshot" % what)
     return snapshot
 
 
 def _snapshot(root: Dict[str, Any]) -> Snapshot:
-    process, totals = root["process"], dict(root["totals"])
+    process, totals = root["process"], root["totals"]
     version = _integer(process["python_version"])
     resident = process["resident_bytes"]
-    totals = {name: totals[name] for name in Totals._fields}
-    for domain in DOMAINS:
-        totals[domain] = _record(DomainTotals, totals[domain])
     return Snapshot(
         version=str(root["oxmalloc"]),
         time=_integer(root["time"]),
@@ -253,7 +260,7 @@ def _snapshot(root: Dict[str, Any]) -> Snapshot:
         pool_bytes=_integer(root["pool_bytes"]),
         arena_bytes=_integer(root["arena_bytes"]),
         size_classes=tuple(map(_integer, root["size_classes"])),
-        totals=Totals(**totals),
+        totals=_record(Totals, totals, **{name: _record(DomainTotals, totals[name]) for name in DOMAINS}),
         arenas=[
             _record(Arena, arena, resident_pages=tuple(map(_integer, arena["resident_pages"])))
             for arena in root["arenas"]],
@@ -265,10 +272,13 @@ def _snapshot(root: Dict[str, Any]) -> Snapshot:
 
 
 def _integer(value: Any) -> int:
-    if type(value) is not int or value < 0:
+    if type(value) is not int or not 0 <= value < _END:
         raise ValueError("%r where a number should be" % (value,))
     return value
 
+
+# All are size_t or less where they come from.
+_END = 1 << 64
 
 _Tuple = TypeVar("_Tuple", bound=Tuple[Any, ...])
 
@@ -295,7 +305,8 @@ def _table(
         if name in _WORDS:
             strange = set(values) - _WORDS[name]
         else:
-            strange = set() if set(map(type, values)) <= {int} and min(values, default=0) >= 0 else {name}
+            numbers = set(map(type, values)) <= {int} and min(values, default=0) >= 0 and max(values, default=0) < _END
+            strange = set() if numbers else {name}
         if strange:
             raise ValueError("%s in the column %s" % (", ".join(map(repr, strange)), name))
     return list(map(make, zip(*(found[place] for place in places))))
@@ -306,18 +317,31 @@ def _check(s: Snapshot) -> None:
     sizes = (s.page_bytes, s.pool_bytes, s.arena_bytes)
     if min(sizes) < 1 or s.pool_bytes % s.page_bytes or s.arena_bytes % s.pool_bytes:
         raise ValueError("pages, pools and arenas of %d, %d and %d bytes" % sizes)
-    pools = s.arena_bytes // s.pool_bytes
+    places = s.arena_bytes // s.pool_bytes
     pages = s.pool_bytes // s.page_bytes
+    classes = set(s.size_classes)
+    # What cells.py has room for; the library has 70 classes, 32 places and at most 16 pages.
+    if not 0 < min(classes, default=0) or max(len(s.size_classes), places, pages) > 250:
+        raise ValueError("%d size classes, %d pools in an arena, %d pages in a pool" % (len(classes), places, pages))
+    if s.time >= 1 << 40:
+        raise ValueError("%d seconds since 1970" % s.time)
     for arena in s.arenas:
-        if arena.bytes != s.arena_bytes or len(arena.resident_pages) != pools:
-            raise ValueError("an arena of %d bytes in %d pools" % (arena.bytes, len(arena.resident_pages)))
+        if arena.address % s.arena_bytes or arena.bytes != s.arena_bytes or len(arena.resident_pages) != places:
+            raise ValueError("an arena at %#x of %d bytes in %d pools" % (
+                arena.address, arena.bytes, len(arena.resident_pages)))
         if max(arena.resident_pages) > pages:
             raise ValueError("a pool with %d pages" % max(arena.resident_pages))
-    classes = set(s.size_classes)
-    for pool in s.pools:
-        if pool.live + pool.free + pool.untouched != pool.capacity:
-            raise ValueError("the blocks of the pool at %#x do not add up" % pool.address)
-        if pool.tail_bytes < 0:
-            raise ValueError("the blocks of the pool at %#x are longer than it" % pool.address)
-        if not pool.is_span and pool.block_bytes not in classes:
-            raise ValueError("blocks of %d bytes, of no size class" % pool.block_bytes)
+    if len({arena.address for arena in s.arenas}) < len(s.arenas):
+        raise ValueError("an arena is there twice")
+    # Unpacked, since a property for each of 160,000 pools takes longer than all else here.
+    for address, length, _, state, block_bytes, capacity, live, free, untouched, purged, _ in s.pools:
+        is_span = state == "span"
+        if live + free + untouched != capacity:
+            raise ValueError("the blocks of the pool at %#x do not add up" % address)
+        if capacity * block_bytes > length or not is_span and length != s.pool_bytes or purged > s.pool_bytes:
+            raise ValueError("the bytes of the pool at %#x do not add up" % address)
+        if capacity != 1 if is_span else block_bytes not in classes:
+            raise ValueError("%d blocks of %d bytes in the pool at %#x" % (capacity, block_bytes, address))
+        if address % s.pool_bytes or length % s.pool_bytes or not (
+                0 < length <= s.arena_bytes - address % s.arena_bytes):
+            raise ValueError("no pool can be at %#x with %d bytes" % (address, length))

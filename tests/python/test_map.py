@@ -727,7 +727,8 @@ class Refused(unittest.TestCase):
         self.refused(b"", "is empty")
         for cut in (20, len(whole) // 2, len(whole) - 2):
             self.refused(whole[:cut], "is cut off after %d bytes" % cut, "take a new snapshot")
-        self.refused(b"\x89PNG\r\n", "is not JSON")
+        self.refused(b"\x89PNG\r\n", "is not JSON", "oxmalloc.snapshot() wrote")
+        self.refused(b"[" * 100000, "is not JSON")
         self.refused(b"[]", "no snapshot of oxmalloc")
         self.refused(b'{"traces": []}', "no snapshot of oxmalloc")
         self.refused(self.changed(lambda root: root.pop("format")), "early oxmalloc", "0.1.0")
@@ -740,6 +741,85 @@ class Refused(unittest.TestCase):
         self.refused(self.changed(lambda root: root["pools"][3].__setitem__(7, 10 ** 6)), "damaged", "add up")
         self.refused(self.changed(lambda root: root["arenas"][0]["resident_pages"].pop()), "damaged")
         self.refused(self.changed(lambda root: root.update(page_bytes=0)), "damaged")
+        self.refused(self.changed(lambda root: root["totals"].update(heaps="1")), "damaged", "'1'")
+        self.refused(self.changed(lambda root: root["pools"][3].__setitem__(1, 4 * MIB)), "damaged", "do not add up")
+        self.refused(self.changed(lambda root: root["pools"][3].__setitem__(0, 4096)), "damaged", "no pool can be at 0x1000")
+
+    def test_a_damaged_field(self):
+        """Whichever it is: the file is refused, or drawn."""
+        def small(root):
+            spans = [pool for pool in root["pools"] if pool[3] == "span"]
+            root["pools"] = root["pools"][:2] + spans[:1]
+            root["arenas"] = [a for a in root["arenas"] if any(a["address"] == p[0] - p[0] % (2 * MIB) for p in root["pools"])]
+            del root["extents"][1:], root["large_blocks"][1:]
+
+        path = os.path.join(made(), "small.json")
+        with open(path, "wb") as file:
+            file.write(self.changed(small))
+        done = python(oxtest.fastest_interpreter(), "-c", """
+import json, os, sys
+from oxmalloc import heapmap, snapshots
+from oxmalloc.errors import SnapshotError
+directory = sys.argv[1]
+path = os.path.join(directory, "field.json")
+with open(os.path.join(directory, "small.json")) as file:
+    root = json.load(file)
+
+def fields(value):
+    # One of a long list stands for the others.
+    items = value.items() if isinstance(value, dict) else enumerate(value[:12]) if isinstance(value, list) else ()
+    for key, inner in list(items):
+        yield value, key
+        yield from fields(inner)
+
+def drawn():
+    with open(path, "w") as file:
+        json.dump(root, file)
+    try:
+        found = snapshots.load(path)
+    except SnapshotError:
+        return False
+    heapmap.save(os.path.join(directory, "field.html"), [found])
+    heapmap.save(os.path.join(directory, "field.svg"), [found])
+    return True
+
+assert drawn()
+outcomes = []
+for place, key in list(fields(root)):
+    kept = place[key]
+    for place[key] in (None, -1, 1 << 62, 1 << 64, "\\udce9", []):
+        try:
+            outcomes.append(drawn())
+        except Exception as error:
+            raise AssertionError("%r in the place of %r (%s)" % (place[key], kept, key)) from error
+    place[key] = kept
+print(len(outcomes), sum(outcomes))
+""", made())
+        tried, drawn = map(int, done.stdout.split())
+        self.assertGreater(tried, 500)
+        # What is only shown: the name of the process, its number, counts.
+        self.assertLess(drawn, tried // 4)
+
+    def test_two_of_different_shape(self):
+        def fewer(root):
+            sizes = {pool[root["pool_fields"].index("block_bytes")] for pool in root["pools"]}
+            root["size_classes"].remove(next(size for size in root["size_classes"] if size not in sizes))
+
+        other = os.path.join(made(), "other.json")
+        with open(other, "wb") as file:
+            file.write(self.changed(fewer))
+        done = draw(os.path.join(made(), "full.json"), other, check=False)
+        self.assertEqual((done.returncode, len(done.stderr.splitlines())), (1, 1), done.stderr)
+        self.assertIn("the snapshots differ in the sizes", done.stderr)
+
+    def test_a_title_that_is_no_text(self):
+        for kind in ("html", "svg"):
+            path = os.path.join(made(), "title." + kind)
+            draw(os.path.join(made(), "full.json"), "-o", path, "--title", "a\x01b\udce9")
+            with open(path, encoding="utf-8") as file:
+                self.assertIn("a\ufffdb\ufffd", file.read())
+            if kind == "svg":
+                xml.etree.ElementTree.parse(path)
 
     def test_a_later_version_may_say_more(self):
         def more(root):

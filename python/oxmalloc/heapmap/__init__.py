@@ -21,14 +21,21 @@ KINDS = (".html", ".svg", ".png")
 
 
 def save(path: AnyPath, snapshots: Sequence[Snapshot], title: Optional[str] = None) -> None:
-    """Writes the picture of one snapshot, or of two (before and after).
+    """Writes the picture of one snapshot, or of two (before and after) of the same shape.
 
     The ending of `path` says what it becomes: .html, .svg or .png. Takes about 0.1 s
-    for each GiB of heap. Any thread. PictureError for another ending, and when the
-    PNG's library is missing; OSError when the file cannot be written.
+    for each GiB of heap. Any thread. PictureError for another ending or number
+    of snapshots, for two that differ in the sizes of pages, pools, arenas or blocks,
+    and when the PNG's library is missing; OSError when the file cannot be written.
     """
     name = os.fsdecode(path)
     kind = _kind(name)
+    if len(snapshots) not in (1, 2):
+        raise PictureError("%d snapshots were given: give one, or two to compare" % len(snapshots))
+    if len({(s.page_bytes, s.pool_bytes, s.arena_bytes, s.size_classes) for s in snapshots}) > 1:
+        raise PictureError(
+            "the snapshots differ in the sizes of pages, pools, arenas or blocks: compare two of the same "
+            "oxmalloc on the same kind of machine, or draw each alone")
     if kind == ".html":
         from .page import page
 

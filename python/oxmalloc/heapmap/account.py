@@ -157,18 +157,14 @@ class _Sum:
 def of(snapshot: Snapshot) -> Account:
     """Adds up a snapshot."""
     page, pool_bytes = snapshot.page_bytes, snapshot.pool_bytes
-    arenas = {arena.address: (arena, _Sum()) for arena in snapshot.arenas}
+    arenas = [(arena, _Sum()) for arena in snapshot.arenas]
     classes: Dict[int, _Sum] = {}
     spans = _Sum()
-    live = pinned = unplaced = trimmable = 0
-    for pool in snapshot.pools:
-        base = pool.address - pool.address % snapshot.arena_bytes
-        if base not in arenas:
-            unplaced += 1
-            continue
-        arena, use = arenas[base]
-        first = (pool.address - base) // pool_bytes
-        count = pool.bytes // pool_bytes
+    live = pinned = trimmable = 0
+    unplaced = len(snapshot.pools)
+    for pool, row, first, count in snapshot.places():
+        unplaced -= 1
+        arena, use = arenas[row]
         resident = sum(arena.resident_pages[first:first + count]) * page
         live_bytes = pool.live * pool.block_bytes
         beyond = resident - min(live_bytes, resident)
@@ -176,7 +172,7 @@ def of(snapshot: Snapshot) -> Account:
         if pool.live:
             pinned += beyond
         trimmable += _trim_least(pool, resident, page)
-        of_size = spans if pool.state == "span" else classes.setdefault(pool.block_bytes, _Sum())
+        of_size = spans if pool.is_span else classes.setdefault(pool.block_bytes, _Sum())
         for total in (use, of_size):
             total.pools += count
             total.live += pool.live
@@ -190,7 +186,7 @@ def of(snapshot: Snapshot) -> Account:
             use.classes[pool.block_bytes] += pool.live
 
     # What is vacant goes back unless it is clean: then a huge page holds it.
-    for arena, use in arenas.values():
+    for arena, use in arenas:
         vacant = sum(arena.resident_pages) * page - use.resident
         trimmable += max(vacant - arena.pools_clean * pool_bytes, 0)
     in_arenas = page * sum(sum(arena.resident_pages) for arena in snapshot.arenas)
@@ -217,7 +213,7 @@ def of(snapshot: Snapshot) -> Account:
         large=Singles(
             len(snapshot.large_blocks), sum(block.bytes for block in snapshot.large_blocks), large,
             max((block.age_ms for block in snapshot.large_blocks), default=0)),
-        arenas=[_arena_use(arena, use, page) for arena, use in arenas.values()],
+        arenas=[_arena_use(arena, use, page) for arena, use in arenas],
         unplaced=unplaced,
         trim_least=trimmable + min(kept, snapshot.totals.large_cached_bytes)
         if snapshot.totals.heaps <= 1 else None,
@@ -236,7 +232,7 @@ def _trim_least(pool: Pool, resident: int, page: int) -> int:
     """Resident bytes of a pool in use that lie on pages without a live block, at
     least: where its live blocks are is not in the snapshot, but each touches so
     many pages at most."""
-    if pool.state == "span":
+    if pool.is_span:
         return 0
     touched = pool.live * ((pool.block_bytes + page - 2) // page + 1)
     return max(resident - touched * page, 0)

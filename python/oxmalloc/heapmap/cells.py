@@ -31,19 +31,15 @@ AGE_MS = 16
 def pack(snapshot: Snapshot) -> str:
     """The columns, deflated, as base64."""
     places = snapshot.arena_bytes // snapshot.pool_bytes
-    row_of = {arena.address: row for row, arena in enumerate(snapshot.arenas)}
     kind_of = {size: index + 1 for index, size in enumerate(snapshot.size_classes)}
     columns: Dict[str, "array[int]"] = {
         name: array(code, bytes(array(code).itemsize * places * len(snapshot.arenas)))
         for name, code in COLUMNS}
     for row, arena in enumerate(snapshot.arenas):
         columns["resident"][row * places:(row + 1) * places] = array("B", arena.resident_pages)
-    for pool in snapshot.pools:
-        base = pool.address - pool.address % snapshot.arena_bytes
-        if base not in row_of:
-            continue
-        at = row_of[base] * places + (pool.address - base) // snapshot.pool_bytes
-        span = pool.bytes // snapshot.pool_bytes if pool.state == "span" else 0
+    for pool, row, first, count in snapshot.places():
+        at = row * places + first
+        span = count if pool.is_span else 0
         columns["kind"][at] = SPAN if span else kind_of[pool.block_bytes]
         columns["domain"][at] = pool.domain == "obj"
         columns["live"][at] = pool.live

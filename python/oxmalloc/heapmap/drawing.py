@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 import textwrap
 from collections import defaultdict
-from html import escape
 from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from ..snapshots import Snapshot
 from . import account, cells, verdict
+from ._common import asset, default_title, escape, of_whom
 from .account import Account
-from .page import asset, default_title, of_whom
 from .._words import number, size
 
 WIDTH, MARGIN = 900, 24
@@ -136,21 +135,16 @@ class _Place(NamedTuple):
 
 def _places(s: Snapshot) -> List[List[_Place]]:
     """Each arena's pools."""
-    rows = {}
-    for arena in s.arenas:
-        rows[arena.address] = [
-            _Place(mapped=s.pool_bytes, idle=pages * s.page_bytes) for pages in arena.resident_pages]
-    for pool in s.pools:
-        base = pool.address - pool.address % s.arena_bytes
-        if base not in rows or not pool.live:
+    rows = [[_Place(mapped=s.pool_bytes, idle=pages * s.page_bytes) for pages in arena.resident_pages]
+            for arena in s.arenas]
+    for pool, row, first, count in s.places():
+        if not pool.live:
             continue
-        first = (pool.address - base) // s.pool_bytes
-        span = pool.state == "span"
-        for at in range(first, first + max(pool.bytes // s.pool_bytes, 1)):
-            rows[base][at] = _Place(
-                s.pool_bytes, s.pool_bytes if span else pool.live * pool.block_bytes,
-                s.pool_bytes if span else pool.capacity * pool.block_bytes, rows[base][at].idle, 0)
-    return list(rows.values())
+        for at in range(first, first + count):
+            rows[row][at] = _Place(
+                s.pool_bytes, s.pool_bytes if pool.is_span else pool.live * pool.block_bytes,
+                s.pool_bytes if pool.is_span else pool.capacity * pool.block_bytes, rows[row][at].idle, 0)
+    return rows
 
 
 def _map(to: _Sheet, accounts: Sequence[Account]) -> None:

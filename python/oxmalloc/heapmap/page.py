@@ -3,13 +3,12 @@ plain HTML, the map is drawn by page.js from the packed pools."""
 from __future__ import annotations
 
 import json
-import os
-from html import escape
 from typing import Callable, Iterable, List, Optional, Sequence, Tuple, TypeVar
 
-from .._words import age, change, moment, number, number_change, share, size
-from ..snapshots import LargeBlock, Process, Snapshot
+from .._words import age, change, number, number_change, share, size
+from ..snapshots import LargeBlock, Snapshot
 from . import account, cells, verdict
+from ._common import asset, default_title, escape, of_whom
 from .account import Account, ArenaUse, SizeClass
 
 LISTED = 50
@@ -36,28 +35,6 @@ def page(snapshots: Sequence[Snapshot], title: Optional[str] = None) -> str:
         '<script type="application/json" id="heap">%s</script>\n<script>\n%s</script>\n</html>\n' % (
             escape(snapshots[-1].version), escape(heading), asset("page.css"), "\n".join(sections),
             _data(snapshots), asset("page.js")))
-
-
-def default_title(snapshots: Sequence[Snapshot]) -> str:
-    """What the picture is called when nobody says."""
-    return "Heap of %s" % (snapshots[-1].process.name or "a process")
-
-
-def of_whom(snapshot: Snapshot) -> str:
-    """The process and the moment."""
-    return ", ".join(_process(snapshot.process) + [
-        "oxmalloc %s" % snapshot.version, moment(snapshot.time)])
-
-
-def _process(process: Process) -> List[str]:
-    python = ["CPython %d.%d.%d" % process.python_version] if any(process.python_version) else []
-    return ["process %d" % process.pid] + python
-
-
-def asset(name: str) -> str:
-    """The text of a file beside this module."""
-    with open(os.path.join(os.path.dirname(__file__), name), encoding="utf-8") as file:
-        return file.read()
 
 
 def _data(snapshots: Sequence[Snapshot]) -> str:
