@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import argparse
 import inspect
+import signal
 import sys
 from typing import Any, List, Optional, Tuple
 
@@ -48,6 +49,8 @@ def main(words: Optional[List[str]] = None) -> int:
     except OxmallocError as error:
         print("oxmalloc: %s" % error, file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
     return status
 
 

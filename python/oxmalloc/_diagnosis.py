@@ -158,7 +158,8 @@ def _of_processes(seen: Watched, facts: Facts) -> Iterator[Finding]:
         elif process.reason:
             yield Finding(name, PROBLEM, "%s is %s" % (what, process.reason), advice(process.code))
         elif _forked_from_active(process, pythons):
-            yield Finding(name, OK, "%s shares the heap of process %d, which it forked from" % (what, process.parent))
+            yield Finding(name, OK, "%s shares the heap of process %d, which it forked from" % (
+                what, _forked_from_active(process, pythons)))
         elif process.has_library:
             yield Finding(name, PROBLEM, "%s has oxmalloc loaded and took no memory from it" % what,
                           "See PYTHONMALLOC and dev mode; a Python that is still starting needs more `--seconds`")
@@ -179,10 +180,10 @@ def _without_library(name: str, what: str, process: Process, pythons: Mapping[in
                       "See the findings below, or what the loader says: `LD_DEBUG=libs`")
 
 
-def _forked_from_active(process: Process, pythons: Mapping[int, Process]) -> bool:
-    parent = pythons.get(process.parent)
-    return parent is not None and process.has_library and parent.program == process.program and (
-        bool(parent.domains) or _forked_from_active(parent, pythons))
+def _forked_from_active(process: Process, pythons: Mapping[int, Process]) -> int:
+    """The process that is active and whose fork it is, 0 when there is none."""
+    return next((other.pid for other in pythons.values() if process.has_library and process.image and other.domains
+                 and (other.image, other.program) == (process.image, process.program)), 0)
 
 
 def _of_loader(seen: Watched, findings: List[Finding]) -> Iterator[Finding]:
@@ -198,9 +199,18 @@ def _of_loader(seen: Watched, findings: List[Finding]) -> Iterator[Finding]:
 
 
 def _of_end(seen: Watched, seconds: float) -> Iterator[Finding]:
+    if seen.left_running:
+        yield Finding("ended", OK, "what it left running was ended after %g s" % seconds)
     if seen.status is None:
         yield Finding("ended", OK, "it was ended after %g s; what it does later was not seen" % seconds)
     elif seen.status < 0:
-        yield Finding("ended", WARNING, "the command was killed by %s" % signal.Signals(-seen.status).name)
+        yield Finding("ended", WARNING, "the command was killed by %s" % _signal_name(-seen.status))
     elif seen.status > 0:
         yield Finding("ended", WARNING, "the command ended with status %d" % seen.status)
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # One of the real-time signals has no name.
+        return "signal %d" % number

@@ -11,6 +11,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -401,6 +402,50 @@ class Commands(Doctor):
         answer = self.ask(self.py, "--", self.py.path, "-c", "import os; os.kill(os.getpid(), 9)")
         self.finds(answer, "ended", "warning", "SIGKILL")
         self.finds(answer, "process", "ok", "active in")
+        # A real-time signal, which has no name.
+        answer = self.ask(self.py, "--", self.py.path, "-c", "import os; os.kill(os.getpid(), 40)")
+        self.finds(answer, "ended", "warning", "signal 40")
+
+    # In a session of its own, without a parent, as `gunicorn --daemon` is.
+    DAEMON = "import os, time\n" \
+        "time.sleep(0.2)\n" \
+        "if os.fork() == 0:\n" \
+        "    os.setsid()\n" \
+        "    if os.fork() == 0:\n" \
+        "        os.write(2, b'up %d\\n' % os.getpid())\n" \
+        "        null = os.open(os.devnull, os.O_RDWR)\n" \
+        "        [os.dup2(null, fd) for fd in range(3)]\n" \
+        "        time.sleep(100)\n" \
+        "    os._exit(0)\n"
+
+    def assert_ended(self, said):
+        (pid,) = re.findall(r"up (\d+)", said)
+        self.assertFalse(os.path.exists("/proc/" + pid), said)
+
+    def test_a_daemon(self):
+        answer = self.ask(self.py, "--seconds", "1", "--", self.py.path, "-c", self.DAEMON)
+        self.assertEqual((answer[0], self.problems(answer)), (0, []), answer)
+        self.finds(answer, "ended", "ok", "what it left running was ended after 1 s")
+        self.assert_ended(answer[2])
+        done = oxmalloc(self.py, "doctor", "--seconds", "1", "--", self.py.path, "-c", self.DAEMON,
+                        env={"LD_PRELOAD": oxtest.LIB})
+        self.assertRegex(done.stdout, r"ok +process \d+ +\S+ shares the heap of process \d+, which it forked from")
+        # One that starts another program, without the preload.
+        answer = self.ask(self.py, "--seconds", "1", "--", self.py.path, "-c", self.DAEMON.replace(
+            "time.sleep(100)", "os.execve(%r, ['python3', '-c', 'import time; time.sleep(100)'], {})" % self.py.path))
+        self.finds(answer, "process", "problem", "LD_PRELOAD is not in its environment")
+        self.assert_ended(answer[2])
+
+    def test_a_doctor_that_is_ended(self):
+        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+            command = [self.py.path, "-m", "oxmalloc", "doctor", "--", self.py.path, "-c", self.DAEMON]
+            with subprocess.Popen(command, env=oxtest.preload_env(oxtest.package_env()), stdout=subprocess.DEVNULL,
+                                  stderr=subprocess.PIPE, universal_newlines=True) as doctor:
+                said = next(line for line in doctor.stderr if "up " in line)
+                doctor.send_signal(number)
+                self.assertEqual(doctor.stderr.read(), "")
+            self.assertEqual(doctor.returncode, 128 + number)
+            self.assert_ended(said)
 
 
 @unittest.skipUnless(os.getuid() == 0, "only root can run something as somebody else")
@@ -574,7 +619,10 @@ class Text(Doctor):
     def test_usage(self):
         py = oxtest.fastest_interpreter()
         self.assertEqual(oxmalloc(py, "doctor", "--jsn").returncode, 2)
-        self.assertEqual(oxmalloc(py, "doctor", "--seconds", "x").returncode, 2)
+        for seconds in ("x", "0", "-1", "nan", "inf"):
+            done = oxmalloc(py, "doctor", "--seconds", seconds, "--", "true")
+            self.assertEqual(done.returncode, 2)
+            self.assertIn("use a number above 0", done.stderr)
 
 
 @oxtest.each_interpreter

@@ -28,9 +28,19 @@ HELP = "find out whether programs run on oxmalloc, and what mends it"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.usage = "%(prog)s [--json] [--seconds N] [-- command [argument ...]]"
     parser.add_argument("--json", action="store_true", help="one JSON object")
-    parser.add_argument("--seconds", type=float, default=10.0, metavar="N",
+    parser.add_argument("--seconds", type=_seconds, default=10.0, metavar="N",
                         help="how long the command may run before it is ended (default 10)")
     parser.add_argument("command", nargs=argparse.REMAINDER, help="-- and a command with its arguments")
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < float("inf"):
+        raise argparse.ArgumentTypeError("%r: use a number above 0" % text)
+    return seconds
 
 
 def main(arguments: argparse.Namespace) -> int:
