@@ -3,6 +3,8 @@ from __future__ import annotations
 
 import argparse
 import inspect
+import io
+import os
 import signal
 import sys
 from typing import Any, List, Optional, Tuple
@@ -43,9 +45,19 @@ def parser() -> argparse.ArgumentParser:
 
 def main(words: Optional[List[str]] = None) -> int:
     """Runs a command; -> the exit status (2 when the command line is wrong)."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="backslashreplace")  # A path may have any letter.
     try:
-        arguments = parser().parse_args(words)
-        status: int = arguments.command_main(arguments)
+        try:
+            arguments = parser().parse_args(words)
+            status: int = arguments.command_main(arguments)
+        finally:
+            if sys.stdout is not None:
+                sys.stdout.flush()
+    except BrokenPipeError:  # Who reads has seen enough. What is left must not be written at the exit either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
     except OxmallocError as error:
         print("oxmalloc: %s" % error, file=sys.stderr)
         return 1

@@ -67,7 +67,7 @@ def rights(facts: Facts) -> Iterator[Finding]:
 
 def _without_rights(command: str) -> str:
     return command + "; or call oxmalloc.install() in the program, or give rights and preload together: " \
-        "`sudo env LD_PRELOAD=… python3 app.py`"
+        "`sudo env LD_PRELOAD=... python3 app.py`"
 
 
 def architecture(facts: Facts) -> Iterator[Finding]:

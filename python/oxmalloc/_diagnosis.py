@@ -173,7 +173,7 @@ def _without_library(name: str, what: str, process: Process, pythons: Mapping[in
         yield Finding(name, OK, "%s runs without oxmalloc, as OXMALLOC_CHILDREN=0 has it" % what)
     elif not process.has_preload:
         yield Finding(name, PROBLEM, "%s runs without oxmalloc: LD_PRELOAD is not in its environment" % what,
-                      "Start the command with `%s -- …`; if it cleans the environment of its children, set there "
+                      "Start the command with `%s -- ...`; if it cleans the environment of its children, set there "
                       "what `python -m oxmalloc env` prints" % RUN)
     else:
         yield Finding(name, PROBLEM, "%s runs without oxmalloc: the loader did not load it" % what,

@@ -101,10 +101,11 @@ def watch(command: List[str], environ: Mapping[str, str], seconds: float) -> Wat
     as well when this process is told to end (SystemExit). Main thread. OSError when
     it cannot be started."""
     seen = Watched(before=set(_stats()))
-    sys.stderr.flush()
+    _say("")
     with _orphans_come_here(), _told_to_end():
         child = subprocess.Popen(
-            command, env=dict(environ, OXMALLOC_VERBOSE="1"), stdout=2, stderr=subprocess.PIPE, start_new_session=True)
+            command, env=dict(environ, OXMALLOC_VERBOSE="1"), stdout=2 if sys.stderr else subprocess.DEVNULL,
+            stderr=subprocess.PIPE, start_new_session=True)
         assert child.stderr is not None
         seen.command = child.pid
         with child.stderr as stderr, selectors.DefaultSelector() as selector:
@@ -202,8 +203,13 @@ def _hear(line: bytes, seen: Watched) -> None:
     if left_out:
         seen.not_loaded[left_out.group(1)] = left_out.group(2)
     seen.sanitizer_refused = seen.sanitizer_refused or bool(_ASAN.search(text))
-    sys.stderr.write(text + "\n")
-    sys.stderr.flush()
+    _say(text + "\n")
+
+
+def _say(text: str) -> None:
+    if sys.stderr is not None:  # None when it was closed from the start.
+        sys.stderr.write(text)
+        sys.stderr.flush()
 
 
 def _look(seen: Watched) -> None:

@@ -124,6 +124,46 @@ class Yaml(unittest.TestCase):
         self.assertEqual(yaml.safe_load(text), {"distributed": {"nanny": {"pre-spawn-environ": VARIABLES}}})
 
 
+class Streams(unittest.TestCase):
+    """What it is printed to may be anything. The commands share this."""
+
+    py = oxtest.fastest_interpreter()
+
+    def test_ascii(self):
+        ascii_only = {"PYTHONIOENCODING": "ascii"}
+        for words in (("env", "--help"), ("doctor", "--help"), ("doctor", "--", "env", "-i", self.py.path, "-c", "0")):
+            done = test_run.oxmalloc(self.py, *words, env=ascii_only)
+            self.assertEqual(done.stderr, "")
+            self.assertNotIn("\\u", done.stdout)
+        with tempfile.TemporaryDirectory() as directory:
+            path = os.path.join(os.fsencode(directory), b"caf\xc3\xa9\xe9")
+            os.symlink(oxtest.LIB, path)
+            done = test_run.oxmalloc(self.py, "env", env=dict(ascii_only, OXMALLOC_LIBRARY=path),
+                                     universal_newlines=False)
+            self.assertEqual(done.stderr, b"")
+            self.assertIn(path, done.stdout)
+            # As text, where the letter has none.
+            done = test_run.oxmalloc(self.py, "doctor", "--", os.fsdecode(path) + "0", env=ascii_only)
+            self.assertEqual((done.returncode, done.stderr), (1, ""))
+            self.assertIn(r"caf\xe9\udce9", done.stdout)
+
+    def test_nobody_reads(self):
+        read, write = os.pipe()
+        os.close(read)
+        for words in (("env",), ("env", "--help"), ("doctor", "--", "true")):
+            done = test_run.oxmalloc(self.py, *words, stdout=write)
+            self.assertEqual((done.returncode, done.stderr), (141, ""))
+        os.close(write)
+
+    def test_closed(self):
+        for words in ("env", "doctor", "doctor -- %s -c 0" % self.py.path, "run -c 0", "stats"):
+            for closed in (">&-", "2>&-", ">&- 2>&-"):
+                script = "exec %s -m oxmalloc %s %s" % (self.py.path, words, closed)
+                done = subprocess.run(["sh", "-c", script], env=oxtest.preload_env(oxtest.package_env()),
+                                      universal_newlines=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+                self.assertEqual((done.returncode, done.stderr), (0, ""), script)
+
+
 class Mistakes(unittest.TestCase):
     def test_no_library(self):
         done = test_run.oxmalloc(oxtest.fastest_interpreter(), "env", env={"OXMALLOC_LIBRARY": "/nowhere"})

@@ -52,7 +52,8 @@ def main(arguments: argparse.Namespace) -> int:
         found = _diagnosis.of_command(command, initial_environment(), arguments.seconds)
     else:
         found = _diagnosis.of_this_process()
-    print(_json(found) if arguments.json else found.to_text(sys.stdout.isatty() and "NO_COLOR" not in os.environ))
+    colours = sys.stdout is not None and sys.stdout.isatty() and "NO_COLOR" not in os.environ
+    print(_json(found) if arguments.json else found.to_text(colours))
     return 0 if found.is_active else 1
 
 

@@ -3,7 +3,7 @@
     eval "$(python -m oxmalloc env)"                    this shell, and what it starts
     python -m oxmalloc env --docker >>Dockerfile        an image, behind its pip install
     python -m oxmalloc env --dask                       ~/.config/dask/distributed.yaml
-    python -m oxmalloc env --ray                        ray.init(runtime_env=…)
+    python -m oxmalloc env --ray                        ray.init(runtime_env=...)
     python -m oxmalloc env --spark                      conf/spark-defaults.conf
     python -m oxmalloc env --systemd                    systemctl edit NAME
 
@@ -13,7 +13,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shlex
+import sys
 from typing import Callable, Dict, List
 
 from ._arguments import add_options, chosen
@@ -36,7 +38,8 @@ def main(arguments: argparse.Namespace) -> int:
 
     variables = dict({"LD_PRELOAD": preload(library_path())}, **chosen(arguments))
     form: Callable[[Dict[str, str]], List[str]] = arguments.form
-    print("\n".join(form(variables)))
+    if sys.stdout is not None:  # As bytes: a path need not be text in the encoding of stdout.
+        sys.stdout.buffer.write(os.fsencode("\n".join(form(variables)) + "\n"))
     return 0
 
 

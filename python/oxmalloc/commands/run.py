@@ -50,8 +50,9 @@ def main(arguments: argparse.Namespace) -> int:
     if program is None:
         _fail(_NOT_FOUND, "%s: there is no such command; for a script, leave out the --" % words[0])
     _warn(program, environ, words)
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:  # Closed from the start.
+            stream.flush()
     try:
         os.execve(program, words, environ)
     except OSError as error:
