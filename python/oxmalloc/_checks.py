@@ -12,6 +12,7 @@ import shlex
 from typing import Callable, Iterator, List, Tuple
 
 from ._facts import Facts, Preload
+from ._options import PREFIX, is_on
 from ._status import advice
 
 OK, WARNING, PROBLEM = "ok", "warning", "problem"
@@ -205,7 +206,7 @@ def _weight(entry: Preload) -> str:
 
 def disabled(facts: Facts) -> Iterator[Finding]:
     """The user's own switch."""
-    if facts.environ.get("OXMALLOC_DISABLE", "").strip().lower() in ("1", "yes", "on", "true"):
+    if is_on(facts.environ.get("OXMALLOC_DISABLE", "0")):
         yield Finding("disabled", PROBLEM, "OXMALLOC_DISABLE=%s keeps oxmalloc out" % facts.environ["OXMALLOC_DISABLE"],
                       "`unset OXMALLOC_DISABLE`")
 
@@ -241,11 +242,13 @@ def bad_options(facts: Facts) -> Iterator[Finding]:
     """A name or value that the library does not know changes nothing."""
     known = [option.name for option in facts.options]
     for name in sorted(facts.environ):
-        if not known or not name.startswith("OXMALLOC_") or name in known or name == "OXMALLOC_LIBRARY":
+        if not known or not name.startswith(PREFIX) or name in known or name == "OXMALLOC_LIBRARY":
             continue
-        near = difflib.get_close_matches(name, known, 1, 0)
+        # What all begin with makes none like another.
+        near = difflib.get_close_matches(name[len(PREFIX):], [option[len(PREFIX):] for option in known], 1)
         yield Finding("unknown-option", WARNING, "%s is no option of oxmalloc, and was ignored" % name,
-                      "`unset %s`; is %s meant?" % (name, near[0]))
+                      "`unset %s`; %s" % (name, "is %s%s meant?" % (PREFIX, near[0]) if near else
+                                          "`%s --help` has those that there are" % RUN))
     for option in facts.options:
         value = facts.environ.get(option.name)
         if value is not None and not option.accepts(value):
@@ -261,7 +264,7 @@ def children_kept_out(facts: Facts) -> Iterator[Finding]:
 
 def keeps_children_out(facts: Facts) -> bool:
     """Whether oxmalloc is on purpose not in child processes."""
-    return facts.environ.get("OXMALLOC_CHILDREN", "1").strip().lower() in ("", "0", "no", "off", "false")
+    return is_on(facts.environ.get("OXMALLOC_CHILDREN", "1")) is False
 
 
 # --- The outcome ----------------------------------------------------------------

@@ -2,12 +2,19 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, List, Tuple
+import re
+from typing import Any, List, Optional, Tuple
 
 from ._library import OPTION_KINDS, OptionVisitor, library
 
-_PREFIX = "OXMALLOC_"
-_FLAGS = ("", "0", "no", "off", "false", "1", "yes", "on", "true")
+PREFIX = "OXMALLOC_"
+_OFF, _ON = ("", "0", "no", "off", "false"), ("1", "yes", "on", "true")
+
+
+def is_on(text: str) -> Optional[bool]:
+    """What a flag is when its variable has this value; None when the library does not understand it."""
+    text = text.strip().lower()
+    return True if text in _ON else False if text in _OFF else None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,7 +43,7 @@ class Option:
     @property
     def flag(self) -> str:
         """As a command line has it: "--purge-delay-ms"."""
-        return "--" + self.name[len(_PREFIX):].lower().replace("_", "-")
+        return "--" + self.name[len(PREFIX):].lower().replace("_", "-")
 
     @property
     def values(self) -> str:
@@ -49,8 +56,10 @@ class Option:
         """Whether the library understands this value."""
         text = text.strip().lower()
         if self.kind == "number":
-            return text.isdigit() and self.least <= int(text) <= self.most
-        return text in (self.words or _FLAGS)
+            # As the library has it: not isdigit(), whose digits int() need not know.
+            number = re.fullmatch(r"\+?0*([0-9]{1,20})", text)
+            return number is not None and self.least <= int(number.group(1)) <= self.most
+        return text in self.words if self.words else is_on(text) is not None
 
 
 def options() -> Tuple[Option, ...]:

@@ -220,6 +220,9 @@ class Doubts(Doctor):
         answer = self.ask(py, env={"OXMALLOC_STAT": "1", "OXMALLOC_PURGE_DELAY_MS": "soon", "OXMALLOC_HUGE_PAGES": "Never"})
         self.doubts(answer, "unknown-option", "OXMALLOC_STAT is no option", "is OXMALLOC_STATS meant?")
         self.doubts(answer, "bad-option", "OXMALLOC_PURGE_DELAY_MS=soon", "a whole number from 0 to 3600000 (ms)")
+        answer = self.ask(py, env={"OXMALLOC_FOO": "1", "OXMALLOC_PURGE_DELAY_MS": "\u00b2", "PYTHONUTF8": "1"})
+        self.doubts(answer, "unknown-option", "OXMALLOC_FOO is no option", "run --help` has those that there are")
+        self.doubts(answer, "bad-option", "OXMALLOC_PURGE_DELAY_MS=\u00b2")
 
     def test_second_copy(self, py):
         copy = self.copy_of_library()

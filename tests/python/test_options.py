@@ -53,6 +53,17 @@ class Options(unittest.TestCase):
                 self.assertIn(name, lines[0])
                 self.assertRegex(lines[0], r"\b%s\b(?!.*\b%s\b)" % (nearest, name))
 
+    def test_the_package_understands_what_the_library_does(self, py):
+        code = "import oxmalloc, sys; print([o.accepts(sys.argv[2]) for o in oxmalloc.options() if o.name == sys.argv[1]])"
+        for name, values in (
+                ("OXMALLOC_PURGE_DELAY_MS", ("5", " 5", "+5", "005", "5_0", "-5", "\u00b2", "\u0663", "9" * 5000)),
+                ("OXMALLOC_STATS", ("", "NO", " off", "On", "Yes ", "2", "ja")),
+                ("OXMALLOC_HUGE_PAGES", ("Never", "", "nevr"))):
+            for value in values:
+                done = oxtest.run(py, code, name, value, env=oxtest.package_env(
+                    {"PYTHONUTF8": "1", "OXMALLOC_STATS": "0", name: value}))
+                self.assertEqual(done.stdout.strip(), str(["not understood" not in done.stderr]), (name, value, done.stderr))
+
     def test_each_mistake_is_said_once(self, py):
         # The forked child inherits the mistake and does not repeat it.
         lines = self.warnings(py, """
