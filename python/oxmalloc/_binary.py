@@ -96,6 +96,16 @@ def program(word: str, path: Optional[str] = None) -> Optional[str]:
     return shutil.which(word, path=path)
 
 
+def refused(word: str) -> str:
+    """Why nothing is run for a word that names a file which is there, and what to do;
+    "" when it names none."""
+    if "/" not in word or not os.path.exists(word):
+        return ""
+    if os.path.isdir(word):
+        return "is a directory: name a program in it"
+    return "is not executable: `chmod +x` it, or name its interpreter in front"
+
+
 def interpreters(path: str, search: Optional[str] = None) -> List[str]:
     """The programs that really run when a file is: itself, unless it is a script;
     then the one that its first line names, and so on. "#!/usr/bin/env python3"

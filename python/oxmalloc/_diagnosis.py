@@ -124,6 +124,9 @@ def of_command(command: List[str], environ: Mapping[str, str], seconds: float) -
     """Looks at a command, and runs it for at most so many seconds."""
     subject = "command: " + " ".join(map(shlex.quote, command))
     path = _binary.program(command[0], environ.get("PATH"))
+    refused = _binary.refused(command[0]) if path is None else ""
+    if refused:
+        return Diagnosis(subject, (Finding("cannot-run", PROBLEM, "%s %s" % (command[0], refused)),))
     if path is None:
         return Diagnosis(subject, (Finding(
             "no-command", PROBLEM, "%s: there is no such command" % command[0],

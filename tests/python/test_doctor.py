@@ -382,6 +382,8 @@ class Commands(Doctor):
             out.write("#!/nowhere/sh\n")
         os.chmod(self.path("broken"), 0o755)
         self.finds(self.ask(self.py, "--", self.path("broken")), "cannot-run", "problem", "No such file")
+        os.chmod(self.path("broken"), 0o644)
+        self.finds(self.ask(self.py, "--", self.path("broken")), "cannot-run", "problem", "is not executable: `chmod +x` it")
 
     def test_a_command_that_does_not_end(self):
         # A server, with a worker, that takes no notice of being asked to end.

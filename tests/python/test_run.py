@@ -193,6 +193,9 @@ class Mistakes(Directory):
             out.write("#!/nowhere/sh\n")
         os.chmod(self.path("broken"), 0o755)
         self.assertIn("cannot be run", self.says(py, "--", self.path("broken"), status=126))
+        os.chmod(self.path("broken"), 0o644)
+        self.assertIn("broken is not executable: `chmod +x` it", self.says(py, "--", self.path("broken"), status=126))
+        self.assertIn("is a directory", self.says(py, "--", self.directory, status=126))
 
     def test_library(self, py):
         missing = {"OXMALLOC_LIBRARY": "/nowhere/liboxmalloc.so"}

@@ -48,6 +48,9 @@ def main(arguments: argparse.Namespace) -> int:
     environ = environment(library_path(), options, os.environ)
     program = _binary.program(words[0], environ.get("PATH"))
     if program is None:
+        refused = _binary.refused(words[0])
+        if refused:
+            _fail(_NOT_EXECUTABLE, "%s %s" % (words[0], refused))
         _fail(_NOT_FOUND, "%s: there is no such command; for a script, leave out the --" % words[0])
     _warn(program, environ, words)
     for stream in (sys.stdout, sys.stderr):
