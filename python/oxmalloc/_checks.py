@@ -11,6 +11,7 @@ import difflib
 import shlex
 from typing import Callable, Iterator, List, Tuple
 
+from ._environment import can_name, is_sanitizer
 from ._facts import Facts, Preload
 from ._options import PREFIX, is_on
 from ._status import advice
@@ -123,6 +124,16 @@ def no_library(facts: Facts) -> Iterator[Finding]:
                       "`pip install --force-reinstall oxmalloc`, or `unset OXMALLOC_LIBRARY`")
 
 
+def space_in_path(facts: Facts) -> Iterator[Finding]:
+    """Then `run` and `env`, which are advised elsewhere, cannot preload it."""
+    loaded = facts.python is not None and facts.python.copies
+    if not can_name(facts.library) and not loaded and not any(
+            entry.is_ours and not entry.problem for entry in facts.preload):
+        yield Finding("space-in-path", PROBLEM, "LD_PRELOAD cannot name %s, because spaces and colons separate its "
+                      "entries" % facts.library, "Install the package elsewhere, or copy the library and name the "
+                      "copy: `OXMALLOC_LIBRARY=/opt/liboxmalloc.so`")
+
+
 def not_preloaded(facts: Facts) -> Iterator[Finding]:
     """LD_PRELOAD does not have it."""
     loaded = facts.python is not None and facts.python.copies
@@ -171,8 +182,6 @@ def relative(facts: Facts) -> Iterator[Finding]:
 
 def sanitizer(facts: Facts) -> Iterator[Finding]:
     """A sanitizer replaces malloc itself, and must be loaded first."""
-    from ._environment import is_sanitizer
-
     in_preload = [is_sanitizer(entry.path) for entry in facts.preload]
     ours = [entry.is_ours for entry in facts.preload]
     loaded = facts.python.sanitizers if facts.python else ()
@@ -292,7 +301,7 @@ def outcome(facts: Facts) -> Iterator[Finding]:
 
 # In the order in which they are shown.
 BEFORE_START: Tuple[Check, ...] = (
-    no_library, static, musl, rights, architecture, bad_preload, second_copy, sanitizer, relative,
+    no_library, space_in_path, static, musl, rights, architecture, bad_preload, second_copy, sanitizer, relative,
     disabled, pythonmalloc, dev_mode, bad_options)
 ALL: Tuple[Check, ...] = (
     outcome, too_old, free_threaded, debug_build, page_size, not_preloaded, not_loaded, *BEFORE_START,

@@ -21,13 +21,18 @@ def is_sanitizer(path: str) -> bool:
     return bool(_SANITIZER.match(os.path.basename(path)))
 
 
+def can_name(path: str) -> bool:
+    """Whether LD_PRELOAD can name a file: it cannot when a separator is in the path."""
+    return not re.search("[ :]", path)
+
+
 def preload(library: str, before: str = "") -> str:
     """LD_PRELOAD with `library` first and what was there `before` behind it.
 
     Only sanitizers stay in front. The library is in it once. LibraryError when
     LD_PRELOAD cannot name it.
     """
-    if re.search("[ :]", library):
+    if not can_name(library):
         raise LibraryError(
             "LD_PRELOAD cannot name %s, because spaces and colons separate its entries: install the package "
             "elsewhere, or copy the library and name the copy with OXMALLOC_LIBRARY" % library)

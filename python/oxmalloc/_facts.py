@@ -72,6 +72,8 @@ class Facts:
     """How running it gives other rights: "setuid", "setgid", "capabilities" or ""."""
     preload: Tuple[Preload, ...]
     """The entries of LD_PRELOAD."""
+    library: str
+    """The file that the package would preload; "" when there is none."""
     library_error: str
     """Why the package has no library, else ""."""
     options: Tuple[Option, ...]
@@ -111,15 +113,16 @@ def _of_program(path: str, environ: Mapping[str, str]) -> Facts:
         rights = _binary.raises_rights(program)
     except OSError:
         binary, rights = None, ""
+    library = ""
     try:
-        library_path()
+        library = library_path()
         problem, table = "", options()
     except LibraryError as error:
         problem, table = str(error), ()
     return Facts(
         environ=environ, program=program, binary=binary, rights=rights,
         preload=tuple(map(_preload, _environment.entries(environ.get("LD_PRELOAD", "")))),
-        library_error=problem, options=table, page_bytes=os.sysconf("SC_PAGESIZE"))
+        library=library, library_error=problem, options=table, page_bytes=os.sysconf("SC_PAGESIZE"))
 
 
 def of_this_process() -> Facts:

@@ -271,6 +271,16 @@ class Commands(Doctor):
         self.finds(answer, "process", "problem", "runs without oxmalloc: LD_PRELOAD is not in its environment",
                    "python -m oxmalloc run -- ")
 
+    def test_a_library_that_cannot_be_named(self):
+        path = self.copy_of_library("a b/liboxmalloc.so")
+        env = {"OXMALLOC_LIBRARY": path}
+        answer = self.ask(self.py, "--", self.py.path, "-c", "pass", preload="", env=env)
+        self.finds(answer, "space-in-path", "problem", path, "OXMALLOC_LIBRARY=")
+        self.finds(self.ask(self.py, preload="", env=env), "space-in-path", "problem", path)
+        # Another copy, which it can name, serves as well.
+        answer = self.ask(self.py, "--", self.py.path, "-c", "pass", env=env)
+        self.assertEqual((answer[0], self.problems(answer)), (0, []), answer)
+
     def test_python_that_is_too_old(self):
         old = oxtest.too_old()
         if not old:
@@ -533,7 +543,7 @@ class Told(Doctor):
         facts = self.Facts(
             environ={"LD_PRELOAD": "/l/liboxmalloc.so"}, program="/usr/bin/python3", binary=elf, rights="",
             preload=(self.Preload("/l/liboxmalloc.so", binary=elf, file="/l/liboxmalloc.so"),),
-            library_error="", options=(), page_bytes=4096, python=dataclasses.replace(well, **dict(python)))
+            library="/l/liboxmalloc.so", library_error="", options=(), page_bytes=4096, python=dataclasses.replace(well, **dict(python)))
         return dataclasses.replace(facts, **changed)
 
     def found(self, **changed):
