@@ -20,19 +20,31 @@ class _CommandParser(argparse.ArgumentParser):
     command: Optional[Command] = None
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Tuple[Any, List[str]]:
-        if self.command is not None:
-            command, self.command = self.command, None
+        command, self.command = self.command, None
+        if command is not None:
             command.add_arguments(self)
         found, unknown = super().parse_known_args(args, namespace)
         if unknown:  # The parser of all commands would say so, with a usage that does not help.
-            self.error("unknown: " + " ".join(unknown))
+            self.error("unknown: %s%s" % (" ".join(unknown), getattr(command, "UNKNOWN", "")))
         return found, unknown
+
+
+class _Version(argparse.Action):
+    """Asks the library, when it is wanted."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        from ._library import library
+
+        found = library()
+        print("oxmalloc %s, %s" % (found.version, found.path))
+        parser.exit()
 
 
 def parser() -> argparse.ArgumentParser:
     """The parser of all commands; `arguments.command_main` runs the chosen one."""
     top = argparse.ArgumentParser(
         prog="oxmalloc", description="Runs Python programs on the oxmalloc heap, and shows it.")
+    top.add_argument("--version", action=_Version, nargs=0, help="print the version, and which library it is of")
     each = top.add_subparsers(metavar="command", required=True, parser_class=_CommandParser)
     for command in commands():
         one = each.add_parser(

@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -176,7 +177,7 @@ class Mistakes(Directory):
 
     def test_nothing_to_run(self, py):
         for words in ((), ("--",), ("--stats",)):
-            self.assertIn("what shall be run?", self.says(py, *words))
+            self.assertIn("what shall be run? A script, - for standard input", self.says(py, *words))
 
     def test_no_such_script(self, py):
         self.assertIn("ap.py: there is no such script\n", self.says(py, "ap.py"))
@@ -187,6 +188,7 @@ class Mistakes(Directory):
         self.assertIn("whole number from 0 to 3600000 (ms)", self.says(py, "--purge-delay-ms", "soon", "app.py"))
         self.assertIn("invalid choice: 'nevr'", self.says(py, "--huge-pages", "nevr", "app.py"))
         self.assertIn("oxmalloc run", self.says(py, "--nonsense", "app.py"))
+        self.assertIn("python -u -m oxmalloc run", self.says(py, "-u", "app.py"))
 
     def test_what_cannot_be_executed(self, py):
         with open(self.path("broken"), "w") as out:
@@ -226,6 +228,15 @@ class Mistakes(Directory):
 
 
 class Help(unittest.TestCase):
+    def test_version(self):
+        with open(os.path.join(oxtest.ROOT, "Cargo.toml")) as cargo:
+            version = re.search('^version = "(.*)"$', cargo.read(), re.MULTILINE).group(1)
+        done = oxmalloc(oxtest.fastest_interpreter(), "--version")
+        self.assertEqual((done.returncode, done.stdout), (0, "oxmalloc %s, %s\n" % (version, oxtest.LIB)))
+        done = oxmalloc(oxtest.fastest_interpreter(), "--version", env={"OXMALLOC_LIBRARY": "/nowhere"})
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("OXMALLOC_LIBRARY names /nowhere", done.stderr)
+
     def test_has_the_table_of_options(self):
         py = oxtest.fastest_interpreter()
         text = " ".join(oxmalloc(py, "run", "--help").stdout.split())

@@ -6,6 +6,7 @@ A module that does not start with an underscore is a command:
     HELP = "one line for --help"        the module's docstring is the long text
     def add_arguments(parser): ...      its options, on an argparse parser
     def main(arguments) -> int: ...     does it; -> the exit status
+    UNKNOWN = "; ..."                   what to say behind an unknown option, if anything
 
 Import what is large inside main: every command is imported to list them.
 """

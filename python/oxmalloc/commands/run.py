@@ -22,6 +22,7 @@ from ._arguments import add_options, chosen
 
 NAME = "run"
 HELP = "run a program on oxmalloc"
+UNKNOWN = "; Python's own options come first, as in python -u -m oxmalloc run app.py"
 
 # As a shell has it.
 _NOT_FOUND, _NOT_EXECUTABLE = 127, 126
@@ -35,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     form.add_argument("-c", dest="form", action="store_const", const="-c",
                       help="the program is code, as with python -c")
     parser.add_argument("program", nargs=argparse.REMAINDER,
-                        help="a script, module or code; or -- and a command; then its arguments")
+                        help="a script (- for standard input), module or code; or -- and a command; then its arguments")
     add_options(parser)
 
 
@@ -67,7 +68,7 @@ def _words(form: str, program: List[str]) -> List[str]:
     from .._launch import interpreter_flags
 
     if not program or program == ["--"]:
-        _fail(2, "what shall be run? A script, -m module, -c code, or -- command; see --help")
+        _fail(2, "what shall be run? A script, - for standard input, -m module, -c code, or -- command; see --help")
     if not form and program[0] == "--":
         return program[1:]
     if not sys.executable:
@@ -79,8 +80,6 @@ def _words(form: str, program: List[str]) -> List[str]:
         hint = ""
         if "/" not in script and _binary.program(script):
             hint = "; for the command of that name: run -- %s" % " ".join(program)
-        elif script.startswith("-"):
-            hint = "; options of oxmalloc: see --help, of Python: python %s -m oxmalloc run" % script
         _fail(2, "%s: there is no such script%s" % (script, hint))
     return [sys.executable, *interpreter_flags(), *program]
 
