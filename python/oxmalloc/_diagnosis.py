@@ -24,6 +24,7 @@ class Diagnosis:
     subject: str
     """What was looked at, in a line."""
     findings: Tuple[Finding, ...]
+    """What was found, each with its name, severity, cause and remedy; at least one."""
 
     @property
     def is_active(self) -> bool:

@@ -161,7 +161,7 @@ class Library(ctypes.PyDLL):
 def library_path() -> str:
     """The file to preload: OXMALLOC_LIBRARY, or the library in this package.
 
-    Absolute; LibraryError when there is no such file.
+    Absolute. Any thread. LibraryError when there is no such file.
     """
     named = os.environ.get("OXMALLOC_LIBRARY")
     path = os.path.abspath(named or os.path.join(os.path.dirname(__file__), "liboxmalloc.so"))

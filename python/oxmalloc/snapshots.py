@@ -1,10 +1,10 @@
 """Snapshots: the whole heap at one moment, as the library writes it (JSON).
 
 `snapshot` has the library write one, which takes no memory from the heap that it
-describes; `load` reads one, of this or any other process. src/snapshot.rs says
-what is in the file. Its figures: bytes and blocks are counted by the allocator,
-a block with the full size of its class; what is resident is the kernel's word
-(mincore, /proc/self/statm).
+describes; `load` reads one, of this or any other process. Its figures are those of
+that moment: bytes and blocks are counted by the allocator, a block with the full
+size of its class; what is resident is the kernel's word (mincore,
+/proc/self/statm).
 """
 from __future__ import annotations
 
@@ -30,45 +30,72 @@ STATES = tuple(state for state in POOL_STATES if state != "large")
 
 
 class DomainTotals(NamedTuple):
-    """What one domain holds (OxDomainStats in oxmalloc.h)."""
+    """What one domain holds, counted by the allocator."""
 
     live_bytes: int
+    """Bytes in allocated blocks."""
     live_blocks: int
+    """Allocated blocks."""
     free_bytes: int
+    """Bytes in free blocks of pools: used before, and free again."""
     untouched_bytes: int
+    """Bytes in untouched blocks of pools: never used, or given back since."""
     pool_bytes: int
+    """Bytes of pools, spans and large blocks together."""
     peak_bytes: int
+    """The most that `pool_bytes` ever was."""
 
 
 class Totals(NamedTuple):
-    """The totals of the heap (OxStats in oxmalloc.h)."""
+    """The totals of the heap."""
 
     mem: DomainTotals
+    """Of PyMem_Malloc: buffers, items of lists and dictionaries."""
     obj: DomainTotals
+    """Of PyObject_Malloc: objects."""
     arenas: int
+    """Arenas (of 2 MiB) mapped."""
     arenas_peak: int
+    """The most that there ever were."""
     pools_used: int
+    """Pools (of 64 KiB) with blocks both allocated and not."""
     pools_full: int
+    """Pools with every block allocated."""
     pools_empty: int
+    """Pools that are kept though every block is free."""
     spans: int
+    """Runs of pools that hold one block each (more than 32 KiB, up to 1 MiB)."""
     large_blocks: int
+    """Allocated blocks of more than 1 MiB."""
     large_bytes: int
+    """Their bytes."""
     large_cached_bytes: int
+    """Freed memory of large blocks that is kept for the next ones, in bytes."""
     mapped_bytes: int
+    """Address space mapped for arenas and large blocks, live and freed."""
     resident_bytes: int
+    """Of `mapped_bytes`, what the kernel holds in memory (mincore)."""
     metadata_bytes: int
+    """Memory for the library's own records, in bytes; not part of `mapped_bytes`."""
     given_back_bytes: int
+    """Bytes given back to the operating system since the start."""
     given_back_calls: int
+    """How often some were given back."""
     heaps: int
+    """Heaps that exist: a thread owns one at a time."""
     heaps_idle: int
+    """Of `heaps`, those that no thread owns now."""
     handovers: int
+    """How often a heap was handed over with the GIL, since the start."""
     remote_frees: int
+    """Blocks that a thread freed which does not own their heap, since the start."""
 
 
 class Process(NamedTuple):
     """Who was looked at."""
 
     pid: int
+    """Its number, in its own namespace of processes."""
     name: str
     """The name of the thread that wrote the snapshot: most often the program's."""
     python_version: Tuple[int, int, int]
@@ -81,35 +108,54 @@ class Arena(NamedTuple):
     """2 MiB, cut into pools."""
 
     address: int
+    """Where it starts."""
     bytes: int
+    """Its length: `Snapshot.arena_bytes`."""
     pools: int
+    """Pools that it is cut into."""
     pools_vacant: int
+    """Of `pools`, those that are not in use."""
     pools_clean: int
+    """Of `pools_vacant`, those that nobody used since the system gave them: not
+    resident, or as part of a huge page only."""
     resident_pages: Tuple[int, ...]
-    """Pages in memory, for each pool, in use or not."""
+    """Pages in memory, for each pool, in use or not (mincore)."""
 
 
 class Pool(NamedTuple):
     """A pool of blocks of one size, or a span: one block in several pools."""
 
     address: int
+    """Where it starts."""
     bytes: int
+    """Its length: `Snapshot.pool_bytes`, or several of them for a span."""
     domain: str
+    """"mem" or "obj"."""
     state: str
+    """"used" (blocks both allocated and not), "full", "empty" or "span"."""
     block_bytes: int
+    """Size of a block in bytes; of a span its length."""
     capacity: int
+    """Blocks that there are; 1 in a span."""
     live: int
+    """Allocated blocks."""
     free: int
+    """Blocks that have been used and are free again."""
     untouched: int
+    """Blocks that were never used, or were given back since."""
     purged_bytes: int
+    """Bytes of it given back to the operating system; 0 for a span."""
     age_ms: int
+    """Milliseconds since it was opened, to about 20."""
 
     @property
     def is_span(self) -> bool:
+        """Whether it is one block in several pools."""
         return self.state == "span"
 
     @property
     def live_bytes(self) -> int:
+        """Bytes in allocated blocks."""
         return self.live * self.block_bytes
 
     @property
@@ -122,18 +168,26 @@ class LargeBlock(NamedTuple):
     """A block of more than 1 MiB."""
 
     address: int
+    """Where it starts."""
     bytes: int
+    """Its length, whole pools."""
     domain: str
+    """"mem" or "obj"."""
     resident_bytes: int
+    """What of it is in memory (mincore)."""
     age_ms: int
+    """Milliseconds since it was allocated, or resized last, to about 20."""
 
 
 class Extent(NamedTuple):
     """Memory that large blocks lie in, freed ones too."""
 
     address: int
+    """Where it starts."""
     bytes: int
+    """Its length."""
     resident_bytes: int
+    """What of it is in memory (mincore)."""
 
 
 class Snapshot(NamedTuple):
@@ -144,16 +198,25 @@ class Snapshot(NamedTuple):
     time: int
     """Seconds since 1970."""
     process: Process
+    """Whose heap it is."""
     page_bytes: int
+    """Size of a page of the kernel."""
     pool_bytes: int
+    """Size of a pool: 64 KiB."""
     arena_bytes: int
+    """Size of an arena: 2 MiB."""
     size_classes: Tuple[int, ...]
     """Sizes of blocks in bytes, ascending."""
     totals: Totals
+    """The sums, as the library had them at the same moment."""
     arenas: List[Arena]
+    """All that are mapped."""
     pools: List[Pool]
+    """Pools in use, and spans."""
     extents: List[Extent]
+    """Where large blocks lie."""
     large_blocks: List[LargeBlock]
+    """Those that are allocated."""
 
     def places(self) -> Iterator[Tuple[Pool, int, int, int]]:
         """Where each pool lies: (pool, number of its arena in `arenas`, number of its

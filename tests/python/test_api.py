@@ -263,7 +263,7 @@ class Face(unittest.TestCase):
 
     def test_every_figure_is_explained(self):
         # A string follows each field.
-        for module in ("_statistics", "_measure", "_status", "_options"):
+        for module in ("_statistics", "_measure", "_status", "_options", "_checks", "_diagnosis", "snapshots"):
             with open(os.path.join(oxtest.PACKAGE, "oxmalloc", module + ".py")) as source:
                 tree = ast.parse(source.read())
             for cls in (node for node in tree.body if isinstance(node, ast.ClassDef)):
