@@ -4,7 +4,7 @@ Each is really started, and says it itself.
 """
 from __future__ import annotations
 
-import json
+import ast
 import os
 import subprocess
 import sys
@@ -38,9 +38,10 @@ def answer() -> Answer:
         return Answer((), str(error), OX_NOT_INSTALLED)
 
 
-# Finds this package whatever the child's search path is.
-_CODE = "import json, sys; sys.path.insert(0, sys.argv[1]); " \
-    "from oxmalloc._children import answer; print(json.dumps(answer()))"
+# Finds this package whatever the child's search path is, and no module of the working
+# directory in the place of one of Python's.
+_CODE = "import sys; sys.path[:] = [*filter(None, sys.path), sys.argv[1]]; " \
+    "from oxmalloc._children import answer; print(tuple(answer()))"
 _WHERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
@@ -48,11 +49,12 @@ def _output(command: Tuple[str, ...]) -> Answer:
     done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                           universal_newlines=True, timeout=SECONDS)
     try:
-        domains, reason, code = json.loads(done.stdout)
-    except ValueError:
+        # The last line: what starts with every Python may print as well.
+        domains, reason, code = ast.literal_eval(done.stdout.splitlines()[-1])
+    except (ValueError, SyntaxError, IndexError, TypeError):
         said = done.stderr.strip().splitlines()
         raise RuntimeError("it ended with status %d: %s" % (done.returncode, said[-1] if said else "")) from None
-    return Answer(tuple(domains), reason, code)
+    return Answer(domains, reason, code)
 
 
 def _subprocess() -> Answer:

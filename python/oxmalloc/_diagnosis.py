@@ -5,7 +5,6 @@ import dataclasses
 import os
 import shlex
 import signal
-import subprocess
 from typing import Iterator, List, Mapping, Tuple
 
 from . import _binary, _children, _facts, _watch
@@ -106,9 +105,10 @@ def _of_children(domains: Tuple[str, ...], executable: str) -> Iterator[Finding]
     for name, start in _children.WAYS.items():
         try:
             child = start()
-        except (OSError, RuntimeError, subprocess.SubprocessError) as error:
+        except Exception as error:  # Whatever keeps this one from starting: the others are looked at.
             yield Finding(name, PROBLEM, "the child could not be asked: %s" % error,
-                          "See whether it starts at all: `%s -c pass`" % shlex.quote(executable))
+                          "See whether it starts at all: `%s -c pass`" % shlex.quote(executable)
+                          if _has_directory() else "The working directory was removed: `cd` to one that is there")
             continue
         if child.domains == domains:
             yield Finding(name, OK, "active in " + ", ".join(child.domains))
@@ -117,6 +117,13 @@ def _of_children(domains: Tuple[str, ...], executable: str) -> Iterator[Finding]
                 ", ".join(child.domains), ", ".join(domains)))
         else:
             yield Finding(name, PROBLEM, "a child that is started so is " + child.reason, advice(child.code))
+
+
+def _has_directory() -> bool:
+    try:
+        return bool(os.getcwd())
+    except FileNotFoundError:
+        return False
 
 
 # --- A command ------------------------------------------------------------------

@@ -206,6 +206,24 @@ class Children(Doctor):
         answer = self.after(py, "sys.executable = '/bin/false'")
         self.finds(answer, "subprocess", "problem", "could not be asked", "status 1")
         self.finds(self.after(py, "sys.executable = ''"), "children", "problem", "does not know its own file")
+        answer = self.after(py, "os.mkdir('gone'); os.chdir('gone'); os.rmdir(os.getcwd())")
+        self.finds(answer, "spawn", "problem", "could not be asked", "The working directory was removed")
+
+    def test_modules_in_the_working_directory(self, py):
+        for name in ("json", "ctypes", "ast"):
+            with open(self.path(name + ".py"), "w") as out:
+                out.write("raise RuntimeError('shadowed')\n")
+        shutil.copytree(os.path.join(oxtest.PACKAGE, "oxmalloc"), self.path(os.path.join("site", "oxmalloc")))
+        with open(self.path("doctor.py"), "w") as out:
+            out.write("import sys; sys.path[0] = sys.argv.pop(1)\n"
+                      "from oxmalloc.__main__ import main\n"
+                      "if __name__ == '__main__':\n    sys.exit(main())\n")
+        done = subprocess.run([py.path, self.path("doctor.py"), self.path("site"), "doctor", "--json"],
+                              cwd=self.directory, universal_newlines=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                              env=oxtest.preload_env({"OXMALLOC_LIBRARY": oxtest.LIB, "PYTHONPATH": ""}))
+        answer = self.answer(done)
+        for name in ("subprocess", "exec", "fork"):
+            self.finds(answer, name, "ok", "active in")
 
 
 @faults.on(faults.chosen_and_debug)
