@@ -293,7 +293,7 @@ typedef struct OxStats {
      */
     size_t spans;
     /*
-     Blocks with a mapping of their own (more than 1 MiB), and their bytes.
+     Blocks of more than 1 MiB, which lie in no arena, and their bytes.
      */
     size_t large_blocks;
     size_t large_bytes;
@@ -699,12 +699,13 @@ OX_API int Ox_VisitOptions(OxOptionVisitor callback, void *arg);
  Starts counting the blocks that CPython takes and frees in MEM and OBJ, by
  size class (see OxClassStats), through functions that stand in front of those
  installed now. What is taken by OxMem_Malloc and the like is not counted.
- Calls nest, and each needs an Ox_StopCounting; while nobody counts, counting
- costs nothing. The caller holds the GIL, if the interpreter runs. Returns
+ Calls nest, and each needs an Ox_StopCounting; then counting costs nothing any
+ more, unless somebody (tracemalloc) came in front meanwhile. The caller holds the GIL, if the interpreter runs. Returns
  OX_OK, OX_ERR_NO_PYTHON, OX_ERR_NEEDS_GIL, or OX_NOT_INSTALLED when oxmalloc
  serves neither domain.
  */
-OX_API int Ox_StartCounting(void);
+OX_API
+int Ox_StartCounting(void);
 
 /*
  Ends what one Ox_StartCounting began. The caller holds the GIL, if the

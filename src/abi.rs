@@ -284,8 +284,8 @@ pub unsafe extern "C" fn Ox_VisitOptions(callback: OxOptionVisitor, arg: *mut c_
 /// Starts counting the blocks that CPython takes and frees in MEM and OBJ, by
 /// size class (see OxClassStats), through functions that stand in front of those
 /// installed now. What is taken by OxMem_Malloc and the like is not counted.
-/// Calls nest, and each needs an Ox_StopCounting; while nobody counts, counting
-/// costs nothing. The caller holds the GIL, if the interpreter runs. Returns
+/// Calls nest, and each needs an Ox_StopCounting; then counting costs nothing any
+/// more, unless somebody (tracemalloc) came in front meanwhile. The caller holds the GIL, if the interpreter runs. Returns
 /// OX_OK, OX_ERR_NO_PYTHON, OX_ERR_NEEDS_GIL, or OX_NOT_INSTALLED when oxmalloc
 /// serves neither domain.
 #[unsafe(no_mangle)]

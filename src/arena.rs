@@ -13,6 +13,7 @@
 //! them, so "fullest arena with a run of n" is found in at most 32 steps, for a
 //! single pool in one, whatever the number of arenas.
 
+use crate::bits;
 use crate::clock;
 use crate::layout::{ARENA_SIZE, POOL_SIZE, POOLS_PER_ARENA};
 use crate::options::{self, Option_};
@@ -21,8 +22,8 @@ use crate::region::{self, SLOT_USER_RECORD, Slot};
 use core::cell::Cell;
 use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering::Relaxed};
 
-/// An arena's record, in the record of its slot. Written under the lock, but for
-/// `huge`; the statistics read single fields without it.
+/// An arena's record, in the record of its slot. Written under the lock; the
+/// statistics, and `part` before it takes the lock, read single fields without it.
 #[repr(C)]
 struct Arena {
     /// One bit for each pool that is vacant.
@@ -304,40 +305,7 @@ fn place(address: usize, pools: usize) -> (Slot, u32) {
     let slot = Slot::of(address);
     let first = (address - slot.address()) / POOL_SIZE;
     debug_assert!(first + pools <= POOLS_PER_ARENA);
-    (slot, run_of(pools) << first)
-}
-
-/// `n` low bits, 1 to 32.
-fn run_of(n: usize) -> u32 {
-    u32::MAX >> (POOLS_PER_ARENA - n)
-}
-
-/// Every place where a run of `n` set bits starts.
-fn starts(mut bits: u32, n: usize) -> u32 {
-    // Each step and-s the set with itself shifted, doubling the run it proves.
-    let mut have = 1;
-    while have < n {
-        let step = have.min(n - have);
-        bits &= bits >> step;
-        have += step;
-    }
-    bits
-}
-
-fn longest_run(bits: u32) -> usize {
-    // Where runs of 1, 2, 4, 8, 16, 32 start; the length is found bit by bit.
-    let mut runs = [bits; 6];
-    for i in 1..6 {
-        runs[i] = runs[i - 1] & (runs[i - 1] >> (1 << (i - 1)));
-    }
-    let (mut starts, mut length) = (u32::MAX, 0);
-    for i in (0..6).rev() {
-        let longer = starts & (runs[i] as u64 >> length) as u32;
-        if longer != 0 {
-            (starts, length) = (longer, length + (1 << i));
-        }
-    }
-    length as usize
+    (slot, bits::run(first, pools))
 }
 
 impl Arenas {
@@ -358,10 +326,10 @@ impl Arenas {
         let this = arena(slot);
         let vacant = this.vacant.load(Relaxed);
         // Dirty memory first: it is resident, the rest costs page faults.
-        let resident = starts(this.dirty.load(Relaxed), pools);
-        let candidates = if resident != 0 { resident } else { starts(vacant, pools) };
+        let resident = bits::starts(this.dirty.load(Relaxed), pools);
+        let candidates = if resident != 0 { resident } else { bits::starts(vacant, pools) };
         let first = candidates.trailing_zeros() as usize;
-        let bits = run_of(pools) << first;
+        let bits = bits::run(first, pools);
         let written = this.written.load(Relaxed);
         self.take_bits(slot, bits);
         Run { address: slot.address() + first * POOL_SIZE, zeroed: written & bits == 0 }
@@ -380,7 +348,7 @@ impl Arenas {
 
     fn shape(slot: Slot) -> (usize, usize) {
         let vacant = arena(slot).vacant.load(Relaxed);
-        (vacant.count_ones() as usize, longest_run(vacant))
+        (vacant.count_ones() as usize, bits::longest_run(vacant))
     }
 
     fn enter(&mut self, slot: Slot) {
@@ -451,19 +419,15 @@ impl Arenas {
     fn give_back_dirty(&mut self, slot: Slot) -> usize {
         let dirty = || arena(slot).dirty.load(Relaxed);
         self.part(slot.address() + dirty().trailing_zeros() as usize * POOL_SIZE);
-        let (mut left, mut bytes) = (dirty(), 0);
-        while left != 0 {
-            let first = left.trailing_zeros() as usize;
-            let length = (left >> first).trailing_ones() as usize;
-            let run = run_of(length) << first;
+        let mut bytes = 0;
+        for run in bits::runs(dirty()) {
             // Refused (locked memory), the contents stay: no more than a waste.
-            let address = slot.address() + first * POOL_SIZE;
-            if let Some(resident) = os::give_back_counted(address, length * POOL_SIZE) {
+            let address = slot.address() + run.first * POOL_SIZE;
+            if let Some(resident) = os::give_back_counted(address, run.length * POOL_SIZE) {
                 bytes += resident;
                 let written = &arena(slot).written;
-                written.store(written.load(Relaxed) & !run, Relaxed);
+                written.store(written.load(Relaxed) & !run.bits(), Relaxed);
             }
-            left &= !run;
         }
         self.set_dirty(slot, 0);
         bytes
@@ -514,26 +478,4 @@ pub fn before_fork() {
 pub unsafe fn after_fork() {
     // SAFETY: the caller's promise.
     unsafe { ARENAS.let_go() }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn runs_of_bits() {
-        assert_eq!(longest_run(0), 0);
-        assert_eq!(longest_run(u32::MAX), 32);
-        assert_eq!(longest_run(0b1101110), 3);
-        for n in 1..31 {
-            let run = run_of(n);
-            assert_eq!(longest_run(run << (32 - n) | 1), n);
-            assert_eq!(longest_run(run), n);
-        }
-        assert_eq!(starts(0b1101110, 3), 0b10);
-        assert_eq!(starts(0b1101110, 2), 0b100110);
-        assert_eq!(starts(u32::MAX, 32), 1);
-        assert_eq!(starts(u32::MAX >> 1, 32), 0);
-        assert_eq!(run_of(32), u32::MAX);
-    }
 }

@@ -126,7 +126,7 @@ pub struct OxStats {
     pub pools_empty: usize,
     /// Runs of pools that hold one block each (more than 32 KiB, up to 1 MiB).
     pub spans: usize,
-    /// Blocks with a mapping of their own (more than 1 MiB), and their bytes.
+    /// Blocks of more than 1 MiB, which lie in no arena, and their bytes.
     pub large_blocks: usize,
     pub large_bytes: usize,
     /// Freed memory of large blocks kept for reuse, in bytes.

@@ -59,7 +59,7 @@
 //! A module uses only those above it in this list (tests/layers.rs enforces
 //! it):
 //!
-//! 1. `layout`, `size_class`, `plain`: numbers and words
+//! 1. `layout`, `size_class`, `bits`, `plain`: numbers and words
 //! 2. `os`: the system and the processor; the only `cfg` on either
 //! 3. `options`, `fatal`: what the user sets; the end of a corrupted process
 //! 4. `clock`, `region`, `arena`, `pool`, `span`, `extent`, `large`, `find`
@@ -82,6 +82,7 @@
 
 pub mod abi;
 mod arena;
+mod bits;
 mod children;
 mod clock;
 mod counting;

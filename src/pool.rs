@@ -30,14 +30,15 @@ pub mod remote;
 
 use self::list::Link;
 use crate::arena::{self, count_given_back};
+use crate::bits::{self, Run};
 use crate::fatal::{Corruption, corrupted};
-use crate::layout::{ALIGNMENT, DOMAINS, MAX_PAGES_PER_POOL, MIN_PAGE, POOL_SIZE, POOLS_PER_ARENA};
+use crate::layout::{ALIGNMENT, DOMAINS, MIN_PAGE, POOL_SIZE, POOLS_PER_ARENA};
 use crate::os;
 use crate::plain::Plain;
 use crate::region::{self, RECORD, Slot};
 use crate::size_class::{AtomicSizeClass, SizeClass};
 use core::cell::Cell;
-use core::ops::Deref;
+use core::ops::{Deref, Range};
 use core::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicUsize, Ordering::Relaxed};
 
 /// A heap, to those who only compare: 0 is nobody.
@@ -187,16 +188,13 @@ pub fn purged_bytes() -> usize {
 /// had been in memory.
 fn give_back_pages(base: usize, pages: u16) -> usize {
     let page = os::page_size();
-    let (mut bytes, mut left) = (0, pages);
-    while left != 0 {
-        let start = left.trailing_zeros() as usize;
-        let length = (left >> start).trailing_ones() as usize;
-        let address = base + start * page;
+    let mut bytes = 0;
+    for run in bits::runs(pages.into()) {
+        let address = base + run.first * page;
         arena::part(address);
         // Should the kernel refuse, the contents stay: harmless, as nobody takes
         // them for zeroed.
-        bytes += os::give_back_counted(address, length * page).unwrap_or(0);
-        left &= !((u16::MAX >> (MAX_PAGES_PER_POOL - length)) << start);
+        bytes += os::give_back_counted(address, run.length * page).unwrap_or(0);
     }
     count_given_back(bytes);
     bytes
@@ -340,14 +338,7 @@ impl Pool {
     pub fn untouched(&self) -> usize {
         let fresh =
             self.untouched_end.load(Relaxed).saturating_sub(self.untouched.load(Relaxed)) as usize;
-        let mut given_back = 0;
-        let mut pages = self.purged.load(Relaxed);
-        while pages != 0 {
-            let (run, low, high) = self.lowest_purged_run(pages);
-            given_back += high.saturating_sub(low);
-            pages &= !run;
-        }
-        fresh + given_back
+        fresh + self.purged_blocks().map(|(_, blocks)| blocks.len()).sum::<usize>()
     }
 
     /// Bytes of pages given back.
@@ -475,16 +466,15 @@ impl Pool {
         self.start.load() % POOL_SIZE
     }
 
-    /// The lowest run of bits of `pages`, and the blocks that overlap it.
-    fn lowest_purged_run(&self, pages: u16) -> (u16, usize, usize) {
+    /// The runs of pages given back, and the blocks that overlap each.
+    fn purged_blocks(&self) -> impl Iterator<Item = (Run, Range<usize>)> {
         let page = os::page_size();
-        let start = pages.trailing_zeros() as usize;
-        let length = (pages >> start).trailing_ones() as usize;
-        let run = (u16::MAX >> (MAX_PAGES_PER_POOL - length)) << start;
-        let (size, first) = (self.class().block_size(), self.first());
-        let low = (start * page).saturating_sub(first) / size;
-        let high = ((start + length) * page).saturating_sub(first).div_ceil(size);
-        (run, low, high.min(self.capacity()))
+        let (size, first, end) = (self.class().block_size(), self.first(), self.capacity());
+        bits::runs(self.purged.load(Relaxed).into()).map(move |run| {
+            let low = (run.first * page).saturating_sub(first) / size;
+            let high = (run.end() * page).saturating_sub(first).div_ceil(size).min(end);
+            (run, low..high.max(low))
+        })
     }
 }
 
@@ -569,17 +559,15 @@ impl Owned {
     /// none is left.
     pub fn touch_more(self) -> bool {
         if self.untouched.load(Relaxed) >= self.untouched_end.load(Relaxed) {
-            let pages = self.purged.load(Relaxed);
-            if pages == 0 {
+            let Some((run, blocks)) = self.purged_blocks().next() else {
                 return false;
+            };
+            self.set_purged(self.purged.load(Relaxed) & !run.bits() as u16);
+            if !blocks.is_empty() {
+                REFILLED_PAGES.fetch_add(run.length, Relaxed);
             }
-            let (run, low, high) = self.lowest_purged_run(pages);
-            self.set_purged(pages & !run);
-            if low < high {
-                REFILLED_PAGES.fetch_add(run.count_ones() as usize, Relaxed);
-            }
-            self.untouched.store(low as u16, Relaxed);
-            self.untouched_end.store(high.max(low) as u16, Relaxed);
+            self.untouched.store(blocks.start as u16, Relaxed);
+            self.untouched_end.store(blocks.end as u16, Relaxed);
             return self.touch_more();
         }
         let size = self.class().block_size();
@@ -667,15 +655,15 @@ impl Owned {
         }
         let free = self.free_blocks();
         let (size, first) = (self.class().block_size(), self.first());
-        // A page keeps its memory when an allocated block overlaps it.
-        let mut busy = 0u16;
-        for index in (0..self.capacity()).filter(|i| !free.has(*i)) {
+        let pages_of = |index: usize| {
             let start = first + index * size;
             let (low, high) = (start / page, (start + size - 1) / page);
-            busy |= (u16::MAX >> (MAX_PAGES_PER_POOL - 1 - (high - low))) << low;
-        }
-        let all = u16::MAX >> (MAX_PAGES_PER_POOL - pages);
-        let idle = all & !busy;
+            bits::run(low, high - low + 1) as u16
+        };
+        // A page keeps its memory when an allocated block overlaps it.
+        let allocated = (0..self.capacity()).filter(|i| !free.has(*i));
+        let busy = allocated.map(pages_of).fold(0, |busy, pages| busy | pages);
+        let idle = bits::run(0, pages) as u16 & !busy;
         let fresh = idle & !self.purged.load(Relaxed);
         if fresh == 0 {
             return 0;
@@ -688,10 +676,7 @@ impl Owned {
         self.untouched_end.store(0, Relaxed);
         let mut link = 0;
         for index in (0..self.capacity()).rev().filter(|i| free.has(*i)) {
-            let start = first + index * size;
-            let (low, high) = (start / page, (start + size - 1) / page);
-            let span = (u16::MAX >> (MAX_PAGES_PER_POOL - 1 - (high - low))) << low;
-            if span & idle == 0 {
+            if pages_of(index) & idle == 0 {
                 let block = self.block(index);
                 // SAFETY: a free block of this pool.
                 unsafe { *(block as *mut usize) = link };
@@ -718,18 +703,14 @@ impl Owned {
             // SAFETY: a free block of this pool; its first word is the link.
             block = unsafe { *(block as *const usize) };
         }
-        let mut add_range = |low: usize, high: usize| {
-            for index in low..high {
+        let mut add_range = |blocks: Range<usize>| {
+            for index in blocks {
                 count += i32::from(set.add(index));
             }
         };
-        add_range(self.untouched.load(Relaxed) as usize, self.untouched_end.load(Relaxed) as usize);
-        let mut pages = self.purged.load(Relaxed);
-        while pages != 0 {
-            let (run, low, high) = self.lowest_purged_run(pages);
-            add_range(low, high);
-            pages &= !run;
-        }
+        let untouched = self.untouched.load(Relaxed)..self.untouched_end.load(Relaxed);
+        add_range(untouched.start.into()..untouched.end.into());
+        self.purged_blocks().for_each(|(_, blocks)| add_range(blocks));
         if count + self.live() != self.capacity() as i32 {
             corrupted(Corruption::FreeList);
         }

@@ -18,7 +18,7 @@
 //! and records are gigabytes apart, so no overflow of a block reaches one.
 //!
 //! Mappings are placed with a hint and checked, never forced. Should a slot
-//! hold somebody else's mapping, it is skipped for good.
+//! hold somebody else's mapping, it is passed over.
 
 use crate::layout::{ALIGNMENT, ARENA_SHIFT, ARENA_SIZE, POOL_SHIFT, POOLS_PER_ARENA};
 use crate::os::{self, lock::ForkLock};

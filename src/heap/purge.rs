@@ -1,14 +1,15 @@
 //! When memory goes back to the system, and which.
 //!
 //! Nothing here is on the hot path, and no thread of ours runs: the slow paths
-//! pass by (`tick`) and look at a coarse clock. What was freed and not used
+//! pass by (`tick`) and look at a coarse clock; while much waits, `watch` has
+//! quiet programs pass by as well. What was freed and not used
 //! again for a while (OXMALLOC_PURGE_DELAY_MS) goes back:
 //!
 //! - vacant pools and arenas, and cached large blocks, by their own layers;
 //! - empty pools that a bin kept for the next block;
 //! - of *sparse* pools (at most half of the blocks allocated), the pages on
 //!   which nothing lives. A pool is noted when its count crosses a floor; it
-//!   is looked at when it has not changed for two epochs, and again only after
+//!   is looked at when it has not changed for the delay, and again only after
 //!   a quarter of its blocks has gone.
 //!
 //! When the process grows, by one more arena or large block, it gives back as
@@ -40,7 +41,7 @@ const PAUSE: u64 = 20;
 /// When the next look has something to do (ms).
 static NEXT: AtomicU64 = AtomicU64::new(0);
 
-/// `look`, now and then.
+/// `look`, every few times.
 pub fn tick(heap: Option<&Heap>) {
     // Even a cheap clock is dear for who comes by every few blocks.
     static PASSED: AtomicU32 = AtomicU32::new(0);
@@ -51,12 +52,18 @@ pub fn tick(heap: Option<&Heap>) {
     }
 }
 
-/// Gives back what is due. `heap` is the caller's own, if it has one.
+/// Gives back what is due, if it is time. `heap` is the caller's own, if it has one.
 pub fn look(heap: Option<&Heap>) {
     let now = os::now_ms();
-    if now < NEXT.load(Relaxed) {
-        return;
+    if now >= NEXT.load(Relaxed) {
+        give_back_due(heap, now);
     }
+    if let Some(heap) = heap {
+        heap.keep_watch(now);
+    }
+}
+
+fn give_back_due(heap: Option<&Heap>, now: u64) {
     static LAST: AtomicU64 = AtomicU64::new(0);
     let since = now.saturating_sub(LAST.swap(now, Relaxed));
     let until = os::now_us() + (since * 1000 / 16).clamp(*SLICE.start(), *SLICE.end());
@@ -299,6 +306,7 @@ pub fn everything(heap: &Heap) -> usize {
     heap.close_empty();
     let mut bytes = 0;
     heap.each_linked(|pool| bytes += heap.purge_pool(pool));
+    heap.watch(0); // What is left is for `below_heaps`.
     bytes
 }
 

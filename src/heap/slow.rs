@@ -154,6 +154,9 @@ fn free_into_pool<W: Word>(pool: PoolRef, address: usize) {
     }
     // The owner's identity first: once pushed, the block may be taken again.
     let owner = pool.owner();
+    if owner == 0 {
+        corrupted(Corruption::VacantPool); // Closed meanwhile: freed twice.
+    }
     // SAFETY: the block was given up.
     if unsafe { pool.push_remote(address) } {
         // SAFETY: heaps live for ever, and a pool with live blocks (this one
