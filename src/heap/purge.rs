@@ -32,7 +32,7 @@ use core::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, AtomicUsize, Ordering:
 
 /// Milliseconds of an epoch, in which sparse pools are aged.
 const EPOCH: u64 = 250;
-/// How long one look may take (µs): a 16th of the time since the last one, within
+/// How long one look may take (µs): a 32nd of the time since the last one, within
 /// limits. A program that rests comes by seldom, and has time.
 const SLICE: core::ops::RangeInclusive<u64> = 2_000..=20_000;
 /// And how long the next one waits when it did not get through (ms).
@@ -66,7 +66,7 @@ pub fn look(heap: Option<&Heap>) {
 fn give_back_due(heap: Option<&Heap>, now: u64) {
     static LAST: AtomicU64 = AtomicU64::new(0);
     let since = now.saturating_sub(LAST.swap(now, Relaxed));
-    let until = os::now_us() + (since * 1000 / 16).clamp(*SLICE.start(), *SLICE.end());
+    let until = os::now_us() + (since * 1000 / 32).clamp(*SLICE.start(), *SLICE.end());
     let delay = options::get(Option_::PurgeDelayMs) as u64;
     NEXT.store(now + (delay / 2).clamp(1, EPOCH), Relaxed);
     let worked = clock::advance();
