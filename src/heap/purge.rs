@@ -99,8 +99,8 @@ fn give_back_aged(heap: Option<&Heap>, worked: u64, delay: u64, until: u64) -> b
     false
 }
 
-/// How much goes back between two looks at the clock: some milliseconds' worth.
-const AT_ONCE: usize = 16 << 20;
+/// How much goes back between two looks at the clock: about a millisecond of work.
+const AT_ONCE: usize = 4 << 20;
 
 /// About what arenas could give back.
 fn reclaimable(heap: Option<&Heap>) -> usize {
