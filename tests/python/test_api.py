@@ -61,6 +61,25 @@ class NotActive(unittest.TestCase):
                 self.assertIn(why, text)
                 self.assertIn(advice, text)
 
+    def test_comes_back_from_a_worker_process(self, py):
+        oxtest.run(py, """
+            import copy, pickle
+            from concurrent.futures import ProcessPoolExecutor
+            import oxmalloc
+
+            for kind in oxmalloc.NotActiveError, oxmalloc.InstallError:
+                error = kind("inactive: why", "Do this.", -3)
+                for same in pickle.loads(pickle.dumps(error)), copy.copy(error):
+                    assert type(same) is kind and str(same) == str(error) == "inactive: why. Do this."
+                    assert (same.reason, same.advice, same.code) == ("inactive: why", "Do this.", -3), vars(same)
+
+            if __name__ == "__main__":
+                with ProcessPoolExecutor(1) as workers:
+                    error = workers.submit(oxmalloc.trim).exception(60)
+                    assert type(error) is oxmalloc.NotActiveError, repr(error)
+                    assert workers.submit(abs, -3).result(60) == 3
+            """, preload=False, env=oxtest.package_env())
+
     def test_the_command_says_so_and_fails(self, py):
         done = oxtest.run(py, "import sys; from oxmalloc.__main__ import main; sys.exit(main(['stats']))",
                           preload=False, env=oxtest.package_env(), check=False)
