@@ -49,13 +49,6 @@ static void *other_thread(void *block)
     return NULL;
 }
 
-static int count_arena(const OxArenaInfo *arena, void *count)
-{
-    (void)arena;
-    ++*(int *)count;
-    return 0;
-}
-
 int main(void)
 {
     EACH_DOMAIN(d) {
@@ -65,11 +58,11 @@ int main(void)
     CHECK(pthread_create(&thread, NULL, other_thread, OxMem_Malloc(NULL, 50)) == 0, "no thread");
     pthread_join(thread, NULL);
 
-    int arenas = 0;
+    OxArenaInfo arenas[4];
     OxStats totals;
     totals.size = sizeof totals;
     KEEPS_ERRNO(Ox_GetStats(&totals), "own interface", 0);
-    KEEPS_ERRNO(Ox_VisitArenas(count_arena, &arenas), "own interface", 0);
+    KEEPS_ERRNO(Ox_GetArenas(arenas, sizeof arenas[0], COUNT(arenas)), "own interface", 0);
     KEEPS_ERRNO(Ox_Trim(), "own interface", 0);
     KEEPS_ERRNO(Ox_Owns(&arenas), "own interface", 0);
     KEEPS_ERRNO(Ox_UsableSize(NULL), "own interface", 0);

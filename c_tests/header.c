@@ -4,21 +4,7 @@
 
 #include <stdio.h>
 
-static int arena(const OxArenaInfo *info, void *arg)
-{
-    (void)info;
-    (void)arg;
-    return 0;
-}
-
 static int pool(const OxPoolInfo *info, void *arg)
-{
-    (void)info;
-    (void)arg;
-    return 0;
-}
-
-static int option(const OxOptionInfo *info, void *arg)
 {
     (void)info;
     (void)arg;
@@ -40,10 +26,10 @@ int main(void)
     size_t (*usable_size)(const void *) = Ox_UsableSize;
     int (*owns)(const void *) = Ox_Owns;
     const char *(*version)(void) = Ox_Version;
-    int (*visit_arenas)(OxArenaVisitor, void *) = Ox_VisitArenas;
     int (*visit_pools)(OxPoolVisitor, void *) = Ox_VisitPools;
-    int (*visit_options)(OxOptionVisitor, void *) = Ox_VisitOptions;
     int (*get_class_stats)(OxClassStats *, size_t, size_t) = Ox_GetClassStats;
+    int (*get_arenas)(OxArenaInfo *, size_t, size_t) = Ox_GetArenas;
+    int (*get_options)(OxOptionInfo *, size_t, size_t) = Ox_GetOptions;
     int (*start_counting)(void) = Ox_StartCounting;
     int (*stop_counting)(void) = Ox_StopCounting;
     int (*write_snapshot)(int) = Ox_WriteSnapshot;
@@ -53,9 +39,8 @@ int main(void)
     stats.size = sizeof stats;
     if (get_status(&status) != OX_OK || get_stats(&stats) != OX_OK ||
         get_allocator(OX_DOMAIN_OBJ, &domains[OX_DOMAIN_OBJ]) != OX_OK || install() != OX_ERR_NO_PYTHON ||
-        owns(domains) || usable_size(domains) != 0 || visit_arenas(arena, NULL) != 0 ||
-        visit_pools(pool, NULL) != 0 || visit_options(option, NULL) != 0 ||
-        get_class_stats(NULL, 0, 0) <= 0 || start_counting() != OX_ERR_NO_PYTHON ||
+        owns(domains) || usable_size(domains) != 0 || visit_pools(pool, NULL) != 0 ||
+        get_class_stats(NULL, 0, 0) <= 0 || get_arenas(NULL, 0, 0) < 0 || get_options(NULL, 0, 0) <= 0 || start_counting() != OX_ERR_NO_PYTHON ||
         stop_counting() != OX_ERR_ARGUMENT || write_snapshot(-1) == 0 || version() == NULL || trim() > stats.mapped_bytes) {
         puts("a function answers another thing here than elsewhere");
         return 1;

@@ -4,7 +4,7 @@
 
 #include "check.h"
 
-static int look(const OxOptionInfo *o, void *arg)
+static void look(const OxOptionInfo *o)
 {
     CHECK(o->size == sizeof *o, "size %zu", o->size);
     CHECK(strncmp(o->name, "OXMALLOC_", 9) == 0, "%s", o->name);
@@ -29,24 +29,25 @@ static int look(const OxOptionInfo *o, void *arg)
         CHECK(o->kind == OX_OPTION_WORD && strcmp(o->words, "auto,never,always") == 0, "'%s'", o->words);
         CHECK(o->value == 1 && o->default_value == 0, "%zu, %zu", o->value, o->default_value);
     }
-    ++*(int *)arg;
-    return 0;
-}
-
-static int end_at_once(const OxOptionInfo *option, void *calls)
-{
-    (void)option;
-    ++*(int *)calls;
-    return -5;
 }
 
 int main(void)
 {
     OxMem_Free(NULL, OxMem_Malloc(NULL, 1)); /* the start reads the environment */
-    int seen = 0, calls = 0;
-    CHECK(Ox_VisitOptions(look, &seen) == 0 && seen >= 6, "%d options", seen);
-    CHECK(Ox_VisitOptions(end_at_once, &calls) == -5 && calls == 1, "%d calls", calls);
-    CHECK(Ox_VisitOptions(NULL, NULL) == OX_ERR_ARGUMENT, "NULL");
+    OxOptionInfo options[100];
+    int all = Ox_GetOptions(options, sizeof options[0], COUNT(options));
+    CHECK(all >= 6 && all <= (int)COUNT(options), "%d options", all);
+    for (int i = 0; i < all; i++) {
+        look(&options[i]);
+    }
+    OxOptionInfo last = options[all - 1];
+    memset(options, 0xEE, sizeof options);
+    CHECK(Ox_GetOptions(options, sizeof options[0], 1) == all, "one row");
+    CHECK(filled(&options[1], 0xEE, sizeof options[1]), "wrote behind the row");
+    CHECK(options[0].name != last.name && strlen(last.name) > 9, "'%s'", last.name); /* valid still */
+    CHECK(Ox_GetOptions(NULL, 0, 0) == all, "no row");
+    CHECK(Ox_GetOptions(NULL, sizeof options[0], 1) == OX_ERR_ARGUMENT, "NULL");
+    CHECK(Ox_GetOptions(options, sizeof(size_t), 1) == OX_ERR_ARGUMENT, "no room for a name");
     puts("options are shown with what they may be and are");
     return 0;
 }

@@ -1,9 +1,11 @@
-/* The visitors show the same heap as the totals, end when told to, and leave
- * the callback free to allocate. */
+/* The pools and arenas that are shown are those of the totals; a visit ends when
+ * told to, and leaves the callback free to allocate. */
 #include <stdlib.h>
 #include <time.h>
 
 #include "check.h"
+
+enum { MOST_ARENAS = 10000 };
 
 typedef struct {
     OxDomainStats domain[3];
@@ -47,11 +49,10 @@ typedef struct {
     size_t arenas, pools, vacant, bytes, last_address;
 } Arenas;
 
-static int add_arena(const OxArenaInfo *a, void *arg)
+static void add_arena(const OxArenaInfo *a, Arenas *sum)
 {
-    Arenas *sum = arg;
     CHECK(a->size == sizeof *a, "size is %zu", a->size);
-    CHECK(a->address != sum->last_address && a->address % a->bytes == 0, "%#zx of %zu", a->address, a->bytes);
+    CHECK(a->address > sum->last_address && a->address % a->bytes == 0, "%#zx of %zu", a->address, a->bytes);
     CHECK(a->pools > 0 && a->pools << 16 <= a->bytes, "%zu pools in %zu", a->pools, a->bytes);
     CHECK(a->pools_vacant <= a->pools && a->pools_clean <= a->pools_vacant, "%zu pools, %zu vacant, %zu clean",
           a->pools, a->pools_vacant, a->pools_clean);
@@ -60,7 +61,6 @@ static int add_arena(const OxArenaInfo *a, void *arg)
     sum->vacant += a->pools_vacant;
     sum->bytes += a->bytes;
     sum->last_address = a->address;
-    return 0;
 }
 
 static void same(const char *name, const OxDomainStats *told, const OxDomainStats *seen)
@@ -81,7 +81,12 @@ static void sums_equal_stats(void)
     Arenas a = {0};
     OxStats s = stats();
     CHECK(Ox_VisitPools(add_pool, &p) == 0, "Ox_VisitPools");
-    CHECK(Ox_VisitArenas(add_arena, &a) == 0, "Ox_VisitArenas");
+    static OxArenaInfo arenas[MOST_ARENAS];
+    int all = Ox_GetArenas(arenas, sizeof arenas[0], MOST_ARENAS);
+    CHECK(all >= 0 && all <= MOST_ARENAS, "%d arenas", all);
+    for (int i = 0; i < all; i++) {
+        add_arena(&arenas[i], &a);
+    }
     same("mem", &s.mem, &p.domain[OX_DOMAIN_MEM]);
     same("obj", &s.obj, &p.domain[OX_DOMAIN_OBJ]);
     CHECK(s.pools_used == p.by_state[OX_POOL_USED], "%zu used, visited %zu", s.pools_used, p.by_state[OX_POOL_USED]);
@@ -104,13 +109,6 @@ static int end_at_once(const OxPoolInfo *pool, void *calls)
     return -77;
 }
 
-static int end_arena_at_once(const OxArenaInfo *arena, void *calls)
-{
-    (void)arena;
-    ++*(int *)calls;
-    return 42;
-}
-
 /* Allocates, frees and asks, in the middle of the visit. */
 static int busy(const OxPoolInfo *pool, void *calls)
 {
@@ -125,10 +123,28 @@ static int busy(const OxPoolInfo *pool, void *calls)
     return 0;
 }
 
-static int busy_arena(const OxArenaInfo *arena, void *calls)
+/* Rows of the caller's own length, and never more than it asked for. */
+static void rows_of_arenas(void)
 {
-    (void)arena;
-    return busy(NULL, calls);
+    union {
+        OxArenaInfo arena;
+        unsigned char bytes[sizeof(OxArenaInfo) + 64];
+    } row, rows[2];
+    int all = Ox_GetArenas(NULL, 0, 0);
+    CHECK(all >= 2, "%d arenas", all);
+    memset(rows, 0xEE, sizeof rows);
+    CHECK(Ox_GetArenas(&rows[0].arena, sizeof rows[0], 1) == all, "one row");
+    CHECK(rows[0].arena.size == sizeof(OxArenaInfo), "%zu", rows[0].arena.size);
+    CHECK(filled(rows[0].bytes + sizeof(OxArenaInfo), 0xEE, 64), "wrote behind what it knows");
+    CHECK(filled(&rows[1], 0xEE, sizeof rows[1]), "wrote behind the row");
+    CHECK(Ox_GetArenas(&rows[0].arena, sizeof rows[0], 2) == all, "two rows");
+    CHECK(rows[1].arena.address > rows[0].arena.address, "%#zx", rows[1].arena.address);
+    size_t shorter = offsetof(OxArenaInfo, live_bytes);
+    memset(&row, 0xEE, sizeof row);
+    CHECK(Ox_GetArenas(&row.arena, shorter, 1) == all && row.arena.size == shorter, "%zu", row.arena.size);
+    CHECK(filled(row.bytes + shorter, 0xEE, sizeof row - shorter), "wrote behind a short row");
+    CHECK(Ox_GetArenas(NULL, sizeof row, 1) == OX_ERR_ARGUMENT, "NULL");
+    CHECK(Ox_GetArenas(&row.arena, 2 * sizeof(size_t), 1) == OX_ERR_ARGUMENT, "no room for a length");
 }
 
 static size_t now_ms(void)
@@ -212,15 +228,11 @@ int main(void)
 
     int calls = 0;
     CHECK(Ox_VisitPools(end_at_once, &calls) == -77 && calls == 1, "%d calls", calls);
-    calls = 0;
-    CHECK(Ox_VisitArenas(end_arena_at_once, &calls) == 42 && calls == 1, "%d calls", calls);
     CHECK(Ox_VisitPools(NULL, NULL) == OX_ERR_ARGUMENT, "NULL");
-    CHECK(Ox_VisitArenas(NULL, NULL) == OX_ERR_ARGUMENT, "NULL");
+    rows_of_arenas();
     held = live_blocks();
     calls = 0;
     CHECK(Ox_VisitPools(busy, &calls) == 0 && calls > 1, "%d calls", calls);
-    calls = 0;
-    CHECK(Ox_VisitArenas(busy_arena, &calls) == 0 && calls >= 1, "%d calls", calls);
     CHECK(live_blocks() == held, "%zu blocks, not %zu", live_blocks(), held);
 
     for (int i = 0; i < N; i++) {

@@ -383,11 +383,11 @@ typedef struct OxClassStats {
 } OxClassStats;
 
 /*
- One arena, as Ox_VisitArenas shows it.
+ One arena, as Ox_GetArenas shows it.
  */
 typedef struct OxArenaInfo {
     /*
-     sizeof(OxArenaInfo), set by the library.
+     How much of the row was filled, set by the library.
      */
     size_t size;
     /*
@@ -421,9 +421,49 @@ typedef struct OxArenaInfo {
 } OxArenaInfo;
 
 /*
- Shows one arena; a value other than 0 ends the visit.
+ One option, as Ox_GetOptions shows it. The texts end with a NUL and are for
+ ever valid.
  */
-typedef int (*OxArenaVisitor)(const struct OxArenaInfo *arena, void *arg);
+typedef struct OxOptionInfo {
+    /*
+     How much of the row was filled, set by the library.
+     */
+    size_t size;
+    /*
+     The environment variable: "OXMALLOC_PURGE_DELAY_MS".
+     */
+    const char *name;
+    /*
+     What a number counts ("ms"), or "".
+     */
+    const char *unit;
+    /*
+     What the option does.
+     */
+    const char *help;
+    /*
+     The words, separated by commas, or "".
+     */
+    const char *words;
+    /*
+     OX_OPTION_FLAG …
+     */
+    uint32_t kind;
+    /*
+     The value when the variable is not set.
+     */
+    size_t default_value;
+    /*
+     The smallest and the largest value.
+     */
+    size_t least;
+    size_t most;
+    /*
+     The value in force: the default until the environment was read, which is
+     when the heap starts.
+     */
+    size_t value;
+} OxOptionInfo;
 
 /*
  One pool, span or large block, as Ox_VisitPools shows it.
@@ -472,56 +512,6 @@ typedef struct OxPoolInfo {
  Shows one pool; a value other than 0 ends the visit.
  */
 typedef int (*OxPoolVisitor)(const struct OxPoolInfo *pool, void *arg);
-
-/*
- One option, as Ox_VisitOptions shows it. The texts end with a NUL and are
- valid during the call.
- */
-typedef struct OxOptionInfo {
-    /*
-     sizeof(OxOptionInfo), set by the library.
-     */
-    size_t size;
-    /*
-     The environment variable: "OXMALLOC_PURGE_DELAY_MS".
-     */
-    const char *name;
-    /*
-     What a number counts ("ms"), or "".
-     */
-    const char *unit;
-    /*
-     What the option does.
-     */
-    const char *help;
-    /*
-     The words, separated by commas, or "".
-     */
-    const char *words;
-    /*
-     OX_OPTION_FLAG …
-     */
-    uint32_t kind;
-    /*
-     The value when the variable is not set.
-     */
-    size_t default_value;
-    /*
-     The smallest and the largest value.
-     */
-    size_t least;
-    size_t most;
-    /*
-     The value in force: the default until the environment was read, which is
-     when the heap starts.
-     */
-    size_t value;
-} OxOptionInfo;
-
-/*
- Shows one option; a value other than 0 ends the visit.
- */
-typedef int (*OxOptionVisitor)(const struct OxOptionInfo *option, void *arg);
 
 #ifdef __cplusplus
 extern "C" {
@@ -649,6 +639,23 @@ OX_API int Ox_GetStats(struct OxStats *out);
 OX_API int Ox_GetClassStats(struct OxClassStats *rows, size_t row_bytes, size_t count);
 
 /*
+ Fills `rows` with the arenas in order of address: at most `count` rows, of
+ `row_bytes` (sizeof(OxArenaInfo)) each. Returns how many arenas there are, which
+ may be more, or OX_ERR_ARGUMENT as Ox_GetClassStats. Arenas that come or go
+ meanwhile may be missed. Any thread; no allocation. Costs what Ox_GetStats
+ does.
+ */
+OX_API int Ox_GetArenas(struct OxArenaInfo *rows, size_t row_bytes, size_t count);
+
+/*
+ Fills `rows` with the options of the environment: at most `count` rows, of
+ `row_bytes` (sizeof(OxOptionInfo)) each. Returns how many options there are,
+ which is always the same number, or OX_ERR_ARGUMENT as Ox_GetClassStats. Any
+ thread; no allocation.
+ */
+OX_API int Ox_GetOptions(struct OxOptionInfo *rows, size_t row_bytes, size_t count);
+
+/*
  Gives back to the operating system all it can now: vacant pools and arenas,
  cached large blocks, empty pools and the free pages of sparse ones. Breaks up
  huge pages for that. Returns the bytes given back. The kernel may drop more of
@@ -676,24 +683,13 @@ OX_API int Ox_Owns(const void *ptr);
 OX_API const char *Ox_Version(void);
 
 /*
- Calls `callback` for each arena. Returns 0, what the callback returned when
- that was not 0, or OX_ERR_ARGUMENT for NULL. Allocates nothing and holds no
- lock, so the callback may call anything; arenas that come or go meanwhile
- may be missed. Any thread.
- */
-OX_API int Ox_VisitArenas(OxArenaVisitor callback, void *arg);
-
-/*
  Calls `callback` for each pool in use, each span and each large block, in
- order of address. Returns and rules as Ox_VisitArenas.
+ order of address. Returns 0, what the callback returned when that was not 0,
+ or OX_ERR_ARGUMENT for NULL. Allocates nothing and holds no lock, so the
+ callback may call anything; pools that come or go meanwhile may be missed.
+ Any thread.
  */
 OX_API int Ox_VisitPools(OxPoolVisitor callback, void *arg);
-
-/*
- Calls `callback` for each option of the environment. Returns and rules as
- Ox_VisitArenas.
- */
-OX_API int Ox_VisitOptions(OxOptionVisitor callback, void *arg);
 
 /*
  Starts counting the blocks that CPython takes and frees in MEM and OBJ, by

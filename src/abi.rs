@@ -11,6 +11,7 @@ use crate::heap::Direct;
 use crate::interface::*;
 use crate::{counting, install, settings, snapshot, stats};
 use core::ffi::{c_char, c_int, c_void};
+use core::iter;
 use core::mem::offset_of;
 
 // ---------------------------------------------------------------- RAW domain
@@ -196,21 +197,48 @@ pub unsafe extern "C" fn Ox_GetClassStats(
     row_bytes: usize,
     count: usize,
 ) -> c_int {
-    let classes = stats::CLASSES;
-    if count > 0 && (rows.is_null() || row_bytes < OxClassStats::LEAST) {
-        return OX_ERR_ARGUMENT;
+    let classes = iter::once_with(stats::classes).flatten();
+    // SAFETY: `rows` has `count` rows of `row_bytes` each.
+    match unsafe { fill_rows(rows, row_bytes, count, classes) } {
+        Some(_) => stats::CLASSES as c_int,
+        None => OX_ERR_ARGUMENT,
     }
-    if count > 0 {
-        for (index, mut row) in stats::classes().into_iter().take(count).enumerate() {
-            row.size = row_bytes.min(size_of::<OxClassStats>());
-            // SAFETY: `rows` has `count` rows of `row_bytes` each.
-            unsafe {
-                let to = rows.cast::<u8>().add(index * row_bytes);
-                core::ptr::copy_nonoverlapping((&raw const row).cast::<u8>(), to, row.size);
-            }
-        }
+}
+
+/// Fills `rows` with the arenas in order of address: at most `count` rows, of
+/// `row_bytes` (sizeof(OxArenaInfo)) each. Returns how many arenas there are, which
+/// may be more, or OX_ERR_ARGUMENT as Ox_GetClassStats. Arenas that come or go
+/// meanwhile may be missed. Any thread; no allocation. Costs what Ox_GetStats
+/// does.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn Ox_GetArenas(
+    rows: *mut OxArenaInfo,
+    row_bytes: usize,
+    count: usize,
+) -> c_int {
+    let arenas = stats::arenas().map(|(arena, _)| arena);
+    // SAFETY: `rows` has `count` rows of `row_bytes` each.
+    match unsafe { fill_rows(rows, row_bytes, count, arenas) } {
+        Some(filled) => filled.max(stats::arena_count()) as c_int,
+        None => OX_ERR_ARGUMENT,
     }
-    classes as c_int
+}
+
+/// Fills `rows` with the options of the environment: at most `count` rows, of
+/// `row_bytes` (sizeof(OxOptionInfo)) each. Returns how many options there are,
+/// which is always the same number, or OX_ERR_ARGUMENT as Ox_GetClassStats. Any
+/// thread; no allocation.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn Ox_GetOptions(
+    rows: *mut OxOptionInfo,
+    row_bytes: usize,
+    count: usize,
+) -> c_int {
+    // SAFETY: `rows` has `count` rows of `row_bytes` each.
+    match unsafe { fill_rows(rows, row_bytes, count, settings::options()) } {
+        Some(_) => settings::options().count() as c_int,
+        None => OX_ERR_ARGUMENT,
+    }
 }
 
 /// Gives back to the operating system all it can now: vacant pools and arenas,
@@ -246,37 +274,16 @@ pub extern "C" fn Ox_Version() -> *const c_char {
 
 // ------------------------------------------------------------------ inspection
 
-/// Calls `callback` for each arena. Returns 0, what the callback returned when
-/// that was not 0, or OX_ERR_ARGUMENT for NULL. Allocates nothing and holds no
-/// lock, so the callback may call anything; arenas that come or go meanwhile
-/// may be missed. Any thread.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn Ox_VisitArenas(callback: OxArenaVisitor, arg: *mut c_void) -> c_int {
-    match callback {
-        // SAFETY: the callback takes a valid info and the caller's own `arg`.
-        Some(f) => stats::visit_arenas(|info, _| unsafe { f(info, arg) }),
-        None => OX_ERR_ARGUMENT,
-    }
-}
-
 /// Calls `callback` for each pool in use, each span and each large block, in
-/// order of address. Returns and rules as Ox_VisitArenas.
+/// order of address. Returns 0, what the callback returned when that was not 0,
+/// or OX_ERR_ARGUMENT for NULL. Allocates nothing and holds no lock, so the
+/// callback may call anything; pools that come or go meanwhile may be missed.
+/// Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn Ox_VisitPools(callback: OxPoolVisitor, arg: *mut c_void) -> c_int {
     match callback {
         // SAFETY: the callback takes a valid info and the caller's own `arg`.
         Some(f) => stats::visit_pools(|info| unsafe { f(info, arg) }),
-        None => OX_ERR_ARGUMENT,
-    }
-}
-
-/// Calls `callback` for each option of the environment. Returns and rules as
-/// Ox_VisitArenas.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn Ox_VisitOptions(callback: OxOptionVisitor, arg: *mut c_void) -> c_int {
-    match callback {
-        // SAFETY: the callback takes a valid info and the caller's own `arg`.
-        Some(f) => settings::visit_options(|info| unsafe { f(info, arg) }),
         None => OX_ERR_ARGUMENT,
     }
 }
@@ -321,7 +328,7 @@ unsafe trait Growing: Copy {
     const LEAST: usize;
 }
 
-// SAFETY: repr(C), `size` first, plain numbers.
+// SAFETY: repr(C), `size` first, plain numbers and pointers.
 unsafe impl Growing for OxStatus {
     const LEAST: usize = offset_of!(OxStatus, active_domains);
 }
@@ -334,6 +341,16 @@ unsafe impl Growing for OxStats {
 // SAFETY: as above.
 unsafe impl Growing for OxClassStats {
     const LEAST: usize = offset_of!(OxClassStats, pools);
+}
+
+// SAFETY: as above.
+unsafe impl Growing for OxArenaInfo {
+    const LEAST: usize = offset_of!(OxArenaInfo, pools);
+}
+
+// SAFETY: as above.
+unsafe impl Growing for OxOptionInfo {
+    const LEAST: usize = offset_of!(OxOptionInfo, unit);
 }
 
 /// Fills as much of `out` as the caller and we both know of.
@@ -349,11 +366,43 @@ unsafe fn fill<T: Growing>(out: *mut T, make: impl FnOnce() -> T) -> c_int {
     if room < T::LEAST {
         return OX_ERR_ARGUMENT;
     }
-    let mut value = make();
+    // SAFETY: `out` has that much room.
+    unsafe { copy(make(), out, room) };
+    OX_OK
+}
+
+/// Fills at most `count` rows, of each as much as the caller and we both know of;
+/// says how many, None when there is no room for them.
+///
+/// # Safety
+/// `rows` is NULL or points to `count` rows of `row_bytes` each.
+unsafe fn fill_rows<T: Growing>(
+    rows: *mut T,
+    row_bytes: usize,
+    count: usize,
+    values: impl Iterator<Item = T>,
+) -> Option<usize> {
+    if count > 0 && (rows.is_null() || row_bytes < T::LEAST) {
+        return None;
+    }
+    let room = row_bytes.min(size_of::<T>());
+    let mut filled = 0;
+    for value in values.take(count) {
+        // SAFETY: the row lies in the array, and has that much room.
+        unsafe { copy(value, rows.byte_add(filled * row_bytes), room) };
+        filled += 1;
+    }
+    Some(filled)
+}
+
+/// Copies the first `room` bytes, and tells their number in the first member.
+///
+/// # Safety
+/// `out` has `room` bytes, which are at least `T::LEAST` and at most all of T.
+unsafe fn copy<T: Growing>(mut value: T, out: *mut T, room: usize) {
     // SAFETY: both hold at least `room` bytes; the first member is the size.
     unsafe {
         *(&raw mut value).cast::<usize>() = room;
         core::ptr::copy_nonoverlapping((&raw const value).cast::<u8>(), out.cast::<u8>(), room);
     }
-    OX_OK
 }

@@ -150,11 +150,11 @@ pub struct OxStats {
     pub remote_frees: usize,
 }
 
-/// One arena, as Ox_VisitArenas shows it.
+/// One arena, as Ox_GetArenas shows it.
 #[repr(C)]
 #[derive(Clone, Copy, Default)]
 pub struct OxArenaInfo {
-    /// sizeof(OxArenaInfo), set by the library.
+    /// How much of the row was filled, set by the library.
     pub size: usize,
     /// First address and length in bytes.
     pub address: usize,
@@ -253,9 +253,6 @@ pub struct OxPoolInfo {
     pub age_ms: usize,
 }
 
-/// Shows one arena; a value other than 0 ends the visit.
-pub type OxArenaVisitor =
-    Option<unsafe extern "C" fn(arena: *const OxArenaInfo, arg: *mut c_void) -> c_int>;
 /// Shows one pool; a value other than 0 ends the visit.
 pub type OxPoolVisitor =
     Option<unsafe extern "C" fn(pool: *const OxPoolInfo, arg: *mut c_void) -> c_int>;
@@ -267,12 +264,12 @@ pub const OX_OPTION_NUMBER: u32 = 1;
 /// One of `words`; as a number, its place among them.
 pub const OX_OPTION_WORD: u32 = 2;
 
-/// One option, as Ox_VisitOptions shows it. The texts end with a NUL and are
-/// valid during the call.
+/// One option, as Ox_GetOptions shows it. The texts end with a NUL and are for
+/// ever valid.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct OxOptionInfo {
-    /// sizeof(OxOptionInfo), set by the library.
+    /// How much of the row was filled, set by the library.
     pub size: usize,
     /// The environment variable: "OXMALLOC_PURGE_DELAY_MS".
     pub name: *const c_char,
@@ -293,7 +290,3 @@ pub struct OxOptionInfo {
     /// when the heap starts.
     pub value: usize,
 }
-
-/// Shows one option; a value other than 0 ends the visit.
-pub type OxOptionVisitor =
-    Option<unsafe extern "C" fn(option: *const OxOptionInfo, arg: *mut c_void) -> c_int>;

@@ -113,7 +113,7 @@ mod stats;
 #[doc(hidden)]
 pub mod testing {
     pub use crate::domain::verify;
-    pub use crate::options::{Choice, Kind, TABLE};
+    pub use crate::options::{Choice, Kind, TABLE, words};
 
     /// include/oxmalloc.h as it should be.
     pub const GENERATED_HEADER: &str = include_str!(env!("OXMALLOC_GENERATED_HEADER"));

@@ -11,8 +11,13 @@ pub enum Kind {
     Flag,
     /// A whole number of the option's unit.
     Number { least: usize, most: usize },
-    /// One of these words; the value is its place.
-    Word(&'static [&'static str]),
+    /// One of these words, with commas between them; the value is its place.
+    Word(&'static CStr),
+}
+
+/// The words of a list.
+pub fn words(list: &'static CStr) -> impl Iterator<Item = &'static str> {
+    list.to_str().unwrap_or("").split(',')
 }
 
 /// One row of the table.
@@ -21,8 +26,8 @@ pub struct Choice {
     pub name: &'static CStr,
     pub kind: Kind,
     pub default: usize,
-    pub unit: &'static str,
-    pub help: &'static str,
+    pub unit: &'static CStr,
+    pub help: &'static CStr,
 }
 
 /// An option, by its place in the table.
@@ -47,57 +52,57 @@ pub const TABLE: &[Choice] = &[
         name: c"OXMALLOC_STATS",
         kind: Kind::Flag,
         default: 0,
-        unit: "",
-        help: "print a summary to stderr when the interpreter's process exits",
+        unit: c"",
+        help: c"print a summary to stderr when the interpreter's process exits",
     },
     Choice {
         name: c"OXMALLOC_VERBOSE",
         kind: Kind::Flag,
         default: 0,
-        unit: "",
-        help: "print a line to stderr when a Python starts to use it, or at the end why it did not",
+        unit: c"",
+        help: c"print a line to stderr when a Python starts to use it, or at the end why it did not",
     },
     Choice {
         name: c"OXMALLOC_DISABLE",
         kind: Kind::Flag,
         default: 0,
-        unit: "",
-        help: "stay inert: install nothing",
+        unit: c"",
+        help: c"stay inert: install nothing",
     },
     Choice {
         name: c"OXMALLOC_CHILDREN",
         kind: Kind::Flag,
         default: 1,
-        unit: "",
-        help: "let child processes inherit the preload and the options; 0: the first Python takes them out of its environment",
+        unit: c"",
+        help: c"let child processes inherit the preload and the options; 0: the first Python takes them out of its environment",
     },
     Choice {
         name: c"OXMALLOC_PURGE_DELAY_MS",
         kind: Kind::Number { least: 0, most: 3_600_000 },
         default: 500,
-        unit: "ms",
-        help: "how long freed memory is kept before it is given back to the system",
+        unit: c"ms",
+        help: c"how long freed memory is kept before it is given back to the system",
     },
     Choice {
         name: c"OXMALLOC_HUGE_PAGES",
-        kind: Kind::Word(&["auto", "never", "always"]),
+        kind: Kind::Word(c"auto,never,always"),
         default: HUGE_AUTO,
-        unit: "",
-        help: "transparent huge pages: for large heaps, for none, for all",
+        unit: c"",
+        help: c"transparent huge pages: for large heaps, for none, for all",
     },
     Choice {
         name: c"OXMALLOC_HUGE_PAGES_FROM_MIB",
         kind: Kind::Number { least: 0, most: 1 << 20 },
         default: 24,
-        unit: "MiB",
-        help: "mapped memory from which OXMALLOC_HUGE_PAGES=auto asks for huge pages",
+        unit: c"MiB",
+        help: c"mapped memory from which OXMALLOC_HUGE_PAGES=auto asks for huge pages",
     },
     Choice {
         name: c"OXMALLOC_LARGE_CACHE_MIB",
         kind: Kind::Number { least: 0, most: 1 << 20 },
         default: 64,
-        unit: "MiB",
-        help: "freed memory of blocks above 1 MiB that is kept for reuse (or twice what is live, if more)",
+        unit: c"MiB",
+        help: c"freed memory of blocks above 1 MiB that is kept for reuse (or twice what is live, if more)",
     },
 ];
 
@@ -167,7 +172,7 @@ fn parse(kind: &Kind, text: &[u8]) -> Option<usize> {
         Kind::Number { least, most } => {
             text.parse().ok().filter(|value| (*least..=*most).contains(value))
         }
-        Kind::Word(words) => words.iter().position(|word| text.eq_ignore_ascii_case(word)),
+        Kind::Word(list) => words(list).position(|word| text.eq_ignore_ascii_case(word)),
     }
 }
 
@@ -185,13 +190,13 @@ fn say_bad_value(choice: &Choice, text: &[u8]) {
                 Ok(_) => write!(line, "{most} or less"),
                 Err(_) => write!(line, "a whole number from {least} to {most}"),
             }
-            .and_then(|()| write!(line, " ({})", choice.unit))
+            .and_then(|()| write!(line, " ({})", choice.unit.to_str().unwrap_or("")))
         }
-        Kind::Word(words) => {
-            let near = nearest(text, words.iter().map(|word| word.as_bytes()));
+        Kind::Word(list) => {
+            let near = nearest(text, words(list).map(str::as_bytes));
             write!(line, "{}", core::str::from_utf8(near).unwrap_or("")).and_then(|()| {
                 write!(line, " (of ")?;
-                for (i, word) in words.iter().enumerate() {
+                for (i, word) in words(list).enumerate() {
                     write!(line, "{}{word}", if i > 0 { ", " } else { "" })?;
                 }
                 write!(line, ")")
@@ -244,7 +249,7 @@ mod tests {
         assert_eq!(parse(&number, b" 10 "), Some(10));
         assert_eq!(parse(&number, b"11"), None);
         assert_eq!(parse(&number, b"-1"), None);
-        assert_eq!(parse(&Kind::Word(&["auto", "never"]), b"Never"), Some(1));
+        assert_eq!(parse(&Kind::Word(c"auto,never"), b"Never"), Some(1));
     }
 
     #[test]

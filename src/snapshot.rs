@@ -148,8 +148,8 @@ fn write_domain(to: &mut Sink, name: &str, d: &OxDomainStats) -> Result {
 /// Each arena with the resident pages of each of its pools, in use or not.
 fn write_arenas(to: &mut Sink) -> Result {
     let mut rows = Rows::new();
-    stats::visit_arenas(|arena, resident| {
-        rows.add(to, "{", |to| {
+    for (arena, resident) in stats::arenas() {
+        let answer = rows.add(to, "{", |to| {
             to.fields(&[
                 ("address", arena.address),
                 ("bytes", arena.bytes),
@@ -161,8 +161,11 @@ fn write_arenas(to: &mut Sink) -> Result {
             let pools = (arena.address..arena.address + ARENA_SIZE).step_by(POOL_SIZE);
             to.list(pools.map(|pool| resident.bytes(pool, POOL_SIZE) / os::page_size()))?;
             to.text("]}")
-        })
-    });
+        });
+        if answer != 0 {
+            break;
+        }
+    }
     rows.result
 }
 

@@ -19,11 +19,15 @@ use crate::size_class::SizeClass;
 use crate::{arena, extent, os};
 use core::sync::atomic::Ordering::Relaxed;
 
-/// Calls `visit` for every arena, with what is resident of it, until it returns
-/// something else than 0.
-pub fn visit_arenas(mut visit: impl FnMut(&OxArenaInfo, &Residency) -> i32) -> i32 {
-    for slot in our_slots() {
-        let Some(view) = arena::view(slot) else { continue };
+/// How many arenas there are.
+pub fn arena_count() -> usize {
+    our_slots().filter_map(arena::view).count()
+}
+
+/// Every arena in order of address, with what is resident of it.
+pub fn arenas() -> impl Iterator<Item = (OxArenaInfo, Residency)> {
+    our_slots().filter_map(|slot| {
+        let view = arena::view(slot)?;
         let resident = Residency::of(view.address, ARENA_SIZE);
         let mut info = OxArenaInfo {
             size: size_of::<OxArenaInfo>(),
@@ -42,12 +46,8 @@ pub fn visit_arenas(mut visit: impl FnMut(&OxArenaInfo, &Residency) -> i32) -> i
             info.untouched_bytes += pool.untouched * pool.block_bytes;
             info.purged_bytes += pool.purged_bytes;
         }
-        let answer = visit(&info, &resident);
-        if answer != 0 {
-            return answer;
-        }
-    }
-    0
+        Some((info, resident))
+    })
 }
 
 /// Calls `visit` for every pool, span and large block until it returns

@@ -2,7 +2,7 @@
 
 mod checked_in;
 
-use oxmalloc::testing::{Choice, Kind, TABLE};
+use oxmalloc::testing::{Choice, Kind, TABLE, words};
 use std::fmt::Write;
 
 const BEGIN: &str = "<!-- options -->\n";
@@ -20,14 +20,15 @@ fn table() -> String {
     let mut table =
         String::from("| option | values | default | what it does |\n|---|---|---|---|\n");
     for Choice { name, kind, default, unit, help } in TABLE {
+        let (unit, help) = (unit.to_str().unwrap(), help.to_str().unwrap());
         let (values, default) = match kind {
             Kind::Flag => ("`0`, `1`".to_string(), default.to_string()),
             Kind::Number { least, most } => {
                 (format!("`{least}` to `{most}` {unit}"), default.to_string())
             }
-            Kind::Word(words) => {
-                let words: Vec<_> = words.iter().map(|word| format!("`{word}`")).collect();
-                (words.join(", "), words[*default].replace('`', ""))
+            Kind::Word(list) => {
+                let quoted: Vec<_> = words(list).map(|word| format!("`{word}`")).collect();
+                (quoted.join(", "), words(list).nth(*default).unwrap().to_string())
             }
         };
         let name = name.to_str().unwrap();

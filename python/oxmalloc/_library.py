@@ -5,7 +5,8 @@ would know nothing of its heap. Otherwise it is the file that OXMALLOC_LIBRARY
 names, or the one inside this package; to load it installs nothing.
 
 Everything is called through ctypes.PyDLL, which keeps the GIL: only then does
-the library reach the interpreter's heap.
+the library reach the interpreter's heap. Nothing calls back: that would ask for
+the GIL, and wait for it for ever in a sub-interpreter before 3.12.
 """
 from __future__ import annotations
 
@@ -98,9 +99,7 @@ class OxOptionInfo(ctypes.Structure):
     ]
 
 
-ArenaVisitor = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.POINTER(OxArenaInfo), ctypes.c_void_p)
 PoolVisitor = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.POINTER(OxPoolInfo), ctypes.c_void_p)
-OptionVisitor = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.POINTER(OxOptionInfo), ctypes.c_void_p)
 
 # name -> (result, arguments)
 _FUNCTIONS: Dict[str, Tuple[Any, List[Any]]] = {
@@ -108,13 +107,13 @@ _FUNCTIONS: Dict[str, Tuple[Any, List[Any]]] = {
     "Ox_GetStatus": (ctypes.c_int, [ctypes.POINTER(OxStatus)]),
     "Ox_GetStats": (ctypes.c_int, [ctypes.POINTER(OxStats)]),
     "Ox_GetClassStats": (ctypes.c_int, [ctypes.POINTER(OxClassStats), ctypes.c_size_t, ctypes.c_size_t]),
+    "Ox_GetArenas": (ctypes.c_int, [ctypes.POINTER(OxArenaInfo), ctypes.c_size_t, ctypes.c_size_t]),
+    "Ox_GetOptions": (ctypes.c_int, [ctypes.POINTER(OxOptionInfo), ctypes.c_size_t, ctypes.c_size_t]),
     "Ox_Trim": (ctypes.c_size_t, []),
     "Ox_UsableSize": (ctypes.c_size_t, [ctypes.c_void_p]),
     "Ox_Owns": (ctypes.c_int, [ctypes.c_void_p]),
     "Ox_Version": (ctypes.c_char_p, []),
-    "Ox_VisitArenas": (ctypes.c_int, [ArenaVisitor, ctypes.c_void_p]),
     "Ox_VisitPools": (ctypes.c_int, [PoolVisitor, ctypes.c_void_p]),
-    "Ox_VisitOptions": (ctypes.c_int, [OptionVisitor, ctypes.c_void_p]),
     "Ox_StartCounting": (ctypes.c_int, []),
     "Ox_StopCounting": (ctypes.c_int, []),
     "Ox_WriteSnapshot": (ctypes.c_int, [ctypes.c_int]),

@@ -1,11 +1,12 @@
 """The library's options, from its own table."""
 from __future__ import annotations
 
+import ctypes
 import dataclasses
 import re
-from typing import Any, List, Optional, Tuple
+from typing import Any, Optional, Tuple
 
-from ._library import OPTION_KINDS, OptionVisitor, library
+from ._library import OPTION_KINDS, OxOptionInfo, library
 
 PREFIX = "OXMALLOC_"
 _OFF, _ON = ("", "0", "no", "off", "false"), ("1", "yes", "on", "true")
@@ -19,7 +20,7 @@ def is_on(text: str) -> Optional[bool]:
 
 @dataclasses.dataclass(frozen=True)
 class Option:
-    """One environment variable that the library reads (from Ox_VisitOptions)."""
+    """One environment variable that the library reads (from Ox_GetOptions)."""
 
     name: str
     """As the environment has it: "OXMALLOC_PURGE_DELAY_MS"."""
@@ -68,20 +69,19 @@ def options() -> Tuple[Option, ...]:
     Works whether oxmalloc is active or not; `value` is the default where the
     library had no reason to read the environment yet. Any thread.
     """
-    found: List[Option] = []
+    lib = library()
+    rows = (OxOptionInfo * lib.Ox_GetOptions(None, 0, 0))()
+    lib.Ox_GetOptions(rows, ctypes.sizeof(OxOptionInfo), len(rows))
+    return tuple(map(_option_of, rows))
 
-    def add(shown: Any, _: Any) -> int:
-        info = shown.contents
-        words = tuple(info.words.decode().split(",")) if info.words else ()
 
-        def text(value: int) -> str:
-            return words[value] if words else str(value)
+def _option_of(row: Any) -> Option:
+    words = tuple(row.words.decode().split(",")) if row.words else ()
 
-        found.append(Option(
-            name=info.name.decode(), kind=OPTION_KINDS[info.kind], unit=info.unit.decode(), words=words,
-            least=info.least, most=info.most, default=text(info.default_value), value=text(info.value),
-            help=info.help.decode()))
-        return 0
+    def text(value: int) -> str:
+        return words[value] if words else str(value)
 
-    library().Ox_VisitOptions(OptionVisitor(add), None)
-    return tuple(found)
+    return Option(
+        name=row.name.decode(), kind=OPTION_KINDS[row.kind], unit=row.unit.decode(), words=words,
+        least=row.least, most=row.most, default=text(row.default_value), value=text(row.value),
+        help=row.help.decode())

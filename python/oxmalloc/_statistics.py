@@ -6,7 +6,7 @@ import dataclasses
 from typing import Any, Dict, List, Tuple
 
 from . import _formats
-from ._library import CLASS_KINDS, DOMAIN_NAMES, ArenaVisitor, Library, OxArenaInfo, OxClassStats, OxStats
+from ._library import CLASS_KINDS, DOMAIN_NAMES, Library, OxArenaInfo, OxClassStats, OxStats
 from ._status import active_library
 
 
@@ -98,8 +98,7 @@ class Stats:
     """The size classes that have a pool, by domain and size; spans and large
     blocks last. Their sums are the domains' figures."""
     by_arena: Tuple[ArenaStats, ...]
-    """The arenas in order of address. Looked at after the rest, one by one, so
-    that the few objects which this takes are counted as well."""
+    """The arenas in order of address."""
     resident_bytes: int
     """Of mapped_bytes, what the kernel holds in memory (mincore)."""
     mapped_bytes: int
@@ -180,11 +179,14 @@ def stats() -> Stats:
     this process.
     """
     lib = active_library()
-    totals, classes = OxStats(ctypes.sizeof(OxStats)), class_rows(lib)
-    read_totals, read_classes = _reader(lib.Ox_GetStats, ctypes.byref(totals)), _class_reader(lib, classes)
+    totals, classes, arenas = OxStats(ctypes.sizeof(OxStats)), class_rows(lib), _arena_rows(lib)
+    read_totals = _reader(lib.Ox_GetStats, ctypes.byref(totals))
+    read_classes, read_arenas = _rows_reader(lib.Ox_GetClassStats, classes), _rows_reader(lib.Ox_GetArenas, arenas)
     read_classes()
     read_totals()
-    arenas = _arenas(lib)
+    number = read_arenas()
+    if number > len(arenas):
+        return stats()  # Other threads took many meanwhile.
     by_class = [_class_of(row) for row in classes]
     by_domain = {name: _domain_of([row for row in by_class if row.domain == name], getattr(totals, name).peak_bytes)
                  for name in ("mem", "obj")}
@@ -192,7 +194,7 @@ def stats() -> Stats:
               if hasattr(OxStats, field.name)}
     return Stats(
         total=_domain_of(by_class, totals.mem.peak_bytes + totals.obj.peak_bytes), by_domain=by_domain,
-        by_class=tuple(row for row in by_class if row.pools), by_arena=tuple(arenas), **direct)
+        by_class=tuple(row for row in by_class if row.pools), by_arena=tuple(map(_arena_of, arenas[:number])), **direct)
 
 
 def allocated_blocks() -> int:
@@ -221,8 +223,13 @@ def class_rows(lib: Library) -> Any:
     return (OxClassStats * lib.Ox_GetClassStats(None, 0, 0))()
 
 
-def _class_reader(lib: Library, rows: Any) -> Any:
-    return _reader(lib.Ox_GetClassStats, rows, ctypes.sizeof(OxClassStats), len(rows))
+def _arena_rows(lib: Library) -> Any:
+    """An array with a row for each arena, and for those that come meanwhile."""
+    return (OxArenaInfo * (lib.Ox_GetArenas(None, 0, 0) + 16))()
+
+
+def _rows_reader(function: Any, rows: Any) -> Any:
+    return _reader(function, rows, ctypes.sizeof(rows._type_), len(rows))
 
 
 def _reader(function: Any, *arguments: Any) -> Any:
@@ -241,13 +248,5 @@ def _domain_of(rows: List[ClassStats], peak: int) -> DomainStats:
     return DomainStats(peak_bytes=peak, **sums)
 
 
-def _arenas(lib: Library) -> List[ArenaStats]:
-    copies: List[OxArenaInfo] = []
-
-    def add(shown: Any, _: Any) -> int:
-        copies.append(OxArenaInfo.from_buffer_copy(shown.contents))
-        return 0
-
-    lib.Ox_VisitArenas(ArenaVisitor(add), None)
-    return [ArenaStats(**{field.name: getattr(copy, field.name) for field in dataclasses.fields(ArenaStats)})
-            for copy in copies]
+def _arena_of(row: Any) -> ArenaStats:
+    return ArenaStats(**{field.name: getattr(row, field.name) for field in dataclasses.fields(ArenaStats)})

@@ -22,7 +22,7 @@ mod who;
 pub use block::{Block, Caller, Domain, IMPOSSIBLE, Route, Size};
 pub use who::Who;
 
-use oxmalloc::abi::{Ox_GetStats, Ox_Trim, Ox_VisitArenas, Ox_VisitPools};
+use oxmalloc::abi::{Ox_GetArenas, Ox_GetStats, Ox_Trim, Ox_VisitPools};
 use oxmalloc::interface::*;
 use std::collections::BTreeMap;
 use std::ffi::{c_int, c_void};
@@ -298,13 +298,11 @@ fn visited_pools() -> Vec<OxPoolInfo> {
 }
 
 fn visited_arenas() -> Vec<OxArenaInfo> {
-    unsafe extern "C" fn visit(arena: *const OxArenaInfo, list: *mut c_void) -> c_int {
-        // SAFETY: as above.
-        unsafe { (*list.cast::<Vec<OxArenaInfo>>()).push(*arena) };
-        0
-    }
-    let mut list = Vec::new();
-    // SAFETY: as above.
-    assert_eq!(unsafe { Ox_VisitArenas(Some(visit), (&raw mut list).cast()) }, 0);
+    // SAFETY: no row is written.
+    let count = unsafe { Ox_GetArenas(core::ptr::null_mut(), 0, 0) } as usize;
+    let mut list = vec![OxArenaInfo::default(); count];
+    // SAFETY: that many rows of that size.
+    let told = unsafe { Ox_GetArenas(list.as_mut_ptr(), size_of::<OxArenaInfo>(), count) };
+    assert_eq!(told as usize, count);
     list
 }
