@@ -287,7 +287,9 @@ fn state(text: &mut Line) -> (c_int, u32) {
             OX_ERR_TRACEMALLOC => {
                 write!(text, "tracemalloc was tracing; stop it before Ox_Install")
             }
-            OX_ERR_NEEDS_GIL => write!(text, "Ox_Install was called without the GIL"),
+            OX_ERR_NEEDS_GIL => {
+                write!(text, "Ox_Install was called without the GIL, or in a sub-interpreter")
+            }
             OX_ERR_VERSION => write_too_old(text),
             OX_ERR_DISABLED => write!(text, "OXMALLOC_DISABLE is set"),
             OX_ERR_NO_MEMORY => write!(text, "no range of addresses could be had"),

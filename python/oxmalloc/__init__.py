@@ -78,7 +78,16 @@ def __getattr__(name: str) -> object:
     if name in _HOME_OF:
         from importlib import import_module
 
-        value = globals()[name] = getattr(import_module("." + _HOME_OF[name], __name__), name)
+        try:
+            home = import_module("." + _HOME_OF[name], __name__)
+        except ImportError as error:
+            if "_ctypes" not in str(error):
+                raise
+            from .errors import LibraryError
+
+            # 3.12 keeps it out of sub-interpreters with a GIL of their own.
+            raise LibraryError("this interpreter cannot ask the library: %s. Ask in the main interpreter" % error)
+        value = globals()[name] = getattr(home, name)
         return value
     if name == "__version__":
         from importlib.metadata import version

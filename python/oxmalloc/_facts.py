@@ -173,15 +173,22 @@ def _this_python(loaded: Tuple[str, ...]) -> Python:
         now: Optional[Status] = status()
     except LibraryError:
         now = None
-    tracing: Any = sys.modules.get("tracemalloc") or sys.modules.get("_tracemalloc")
-    if tracing is None:
-        import _tracemalloc as tracing  # The part that is built in.
     return Python(
         version=sys.version_info[:3], executable=sys.executable or "",
         is_debug=hasattr(sys, "gettotalrefcount"), is_free_threaded=_is_free_threaded(),
-        is_tracing=tracing.is_tracing(), is_secure=_is_secure(),
+        is_tracing=_is_tracing(), is_secure=_is_secure(),
         copies=tuple(path for path in loaded if is_ours(path)),
         sanitizers=tuple(path for path in loaded if _environment.is_sanitizer(path)), status=now)
+
+
+def _is_tracing() -> bool:
+    tracing: Any = sys.modules.get("tracemalloc") or sys.modules.get("_tracemalloc")
+    if tracing is None:
+        try:
+            import _tracemalloc as tracing  # The part that is built in.
+        except ImportError:  # A sub-interpreter gets it not; the library tells when it is in the way.
+            return False
+    return bool(tracing.is_tracing())
 
 
 def _is_free_threaded() -> bool:

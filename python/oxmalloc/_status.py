@@ -62,7 +62,7 @@ def _status(lib: Library) -> Status:
 ADVICE: Dict[int, str] = {
     _library.OX_ERR_TRACEMALLOC: "Call tracemalloc.stop() first, or preload oxmalloc; then tracemalloc may run.",
     _library.OX_ERR_PYTHONMALLOC: "Unset PYTHONMALLOC and PYTHONDEVMODE, and leave out -X dev.",
-    _library.OX_ERR_NEEDS_GIL: "Call oxmalloc.install(), which holds the GIL.",
+    _library.OX_ERR_NEEDS_GIL: "Call oxmalloc.install() in the main interpreter.",
     _library.OX_ERR_VERSION: "Use CPython 3.8 or newer.",
     _library.OX_ERR_DISABLED: "Unset OXMALLOC_DISABLE.",
     _library.OX_ERR_NO_MEMORY: "Raise the limit on address space (ulimit -v).",
@@ -97,12 +97,13 @@ def install() -> Status:
     Does nothing more when it is active already. What was allocated before stays
     with its old allocator and is freed there, so call it early. There is no way
     back. InstallError, with nothing changed, when it cannot be: under
-    tracemalloc, PYTHONMALLOC or dev mode, with OXMALLOC_DISABLE set. Any thread.
+    tracemalloc, PYTHONMALLOC or dev mode, with OXMALLOC_DISABLE set, and before
+    3.12 in a sub-interpreter. Any thread.
     """
     lib = library()
     code = lib.Ox_Install()
-    if code < 0:
-        now = _status(lib)
+    now = _status(lib)
+    if code < 0 and not now.active:
         reason = now.reason if now.code == code else "inactive (code %d)" % code
         raise InstallError(reason, advice(code), code)
-    return _status(lib)
+    return now

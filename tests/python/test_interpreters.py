@@ -3,6 +3,7 @@
 import unittest
 
 import faults
+import oxtest
 
 
 @faults.on(faults.chosen_and_debug)
@@ -11,6 +12,51 @@ class Interpreters(unittest.TestCase):
     def test_four_threads_with_an_interpreter_each(self, py):
         if faults.program(py, ring, 4, 3) is None:
             self.skipTest("%s has no module for interpreters" % py.path)
+
+
+CALLS = "status options install stats allocated_blocks trim diagnose".split()
+
+IN_EACH_KIND = """
+import sys
+try:
+    import _interpreters as interpreters
+except ImportError:
+    import _xxsubinterpreters as interpreters
+kinds = [("legacy",), ("isolated",)] if interpreters.__name__ == "_interpreters" else [()]
+failed = [interpreters.run_string(interpreters.create(*kind), sys.argv[1]) for kind in kinds]
+assert not any(failed), failed
+"""
+
+ASK = """
+import os
+import oxmalloc
+
+def answer(name):
+    try:
+        told = getattr(oxmalloc, name)()
+    except oxmalloc.OxmallocError as error:
+        return str(error)
+    assert name not in ("status", "install") or told.active, told
+    assert name != "options" or len(told) > 5, told
+    assert name != "stats" or len(told.by_arena) == told.arenas > 0, told
+    return "ok"
+
+os.write(1, "".join("%s: %s\\n" % (name, answer(name)) for name in "{calls}".split()).encode())
+"""
+
+
+@oxtest.each_interpreter
+class Package(unittest.TestCase):
+    def test_answers_in_sub_interpreters(self, py):
+        said = oxtest.run(py, IN_EACH_KIND, ASK.replace("{calls}", " ".join(CALLS)), env=oxtest.package_env(),
+                          timeout=60).stdout.splitlines()
+        if py.version[:2] == (3, 12):
+            self.assertEqual([line.partition(":")[0] for line in said], CALLS)
+            for line in said:
+                self.assertIn("main interpreter", line)
+        else:
+            kinds = 2 if py.version >= (3, 13) else 1
+            self.assertEqual(said, [name + ": ok" for name in CALLS] * kinds)
 
 
 def ring(count, cycles):
