@@ -51,6 +51,82 @@ for i in range(5):
     assert figures(m.total) == (0,) * 6 and m.by_class == (), (i, m.by_class)
 """)
 
+    def test_a_region_drops_the_one_before_it(self, py):
+        # `as m` lets go of the old one inside the new one.
+        self.inside(py, """
+pair = [None] * 2
+for turn in range(4):
+    for place in range(2):
+        with oxmalloc.measure() as pair[place]:
+            pass
+        assert figures(pair[place].total) == (0,) * 6, (turn, pair[place].by_class)
+for turn in range(4):
+    with oxmalloc.measure() as outer:
+        with oxmalloc.measure() as inner:
+            pass
+    assert figures(inner.total) == (0,) * 6, (turn, inner.by_class)
+    assert 0 < outer.total.left_blocks < 20, (turn, figures(outer.total))
+del outer, inner
+with oxmalloc.measure() as m:       # which are gone by now
+    pass
+assert len([1 for thing in gc.get_objects() if isinstance(thing, oxmalloc.Measurement)]) == 3
+""")
+
+    def test_a_region_is_cheap_for_those_around_it(self, py):
+        self.inside(py, """
+with oxmalloc.measure() as outer:
+    for _ in range(100):
+        with oxmalloc.measure() as inner:
+            pass
+left, taken = outer.total.left_blocks, outer.total.taken_blocks
+assert left < 20 and outer.total.left_bytes < 3000 and taken < 100 * 60, figures(outer.total)
+""")
+
+    def test_is_handed_to_other_processes_when_it_has_ended(self, py):
+        self.inside(py, """
+import copy, pickle
+with oxmalloc.measure() as m:
+    try:
+        pickle.dumps(m)
+    except AttributeError as error:
+        assert "has not ended" in str(error), error
+    else:
+        raise AssertionError("pickled an open region")
+    room = bytearray(1000000)
+for same in pickle.loads(pickle.dumps(m)), copy.copy(m):
+    assert (same.total, same.by_domain, same.by_class, same.complete) == (
+        m.total, m.by_domain, m.by_class, m.complete), same.total
+""")
+
+    def test_a_tracer_is_no_cost_of_its_own(self, py):
+        self.inside(py, """
+trail = []
+sys.settrace(lambda *event: trail.append(object()))
+with oxmalloc.measure():
+    pass
+sys.settrace(None)
+with oxmalloc.measure() as m:
+    pass
+assert figures(m.total) == (0,) * 6, figures(m.total)
+""")
+
+    def test_is_opened_once_at_a_time(self, py):
+        self.inside(py, """
+m = oxmalloc.measure()
+with m:
+    try:
+        m.__enter__()
+    except oxmalloc.OxmallocError as error:
+        assert "open already" in str(error), error
+    else:
+        raise AssertionError("opened twice")
+assert figures(m.total)[0] >= 0
+with m:                             # one after the other is as good as two
+    room = bytearray(1000000)
+assert m.total.left_bytes >= 1000000
+assert LIB.Ox_StopCounting() == _library.OX_ERR_ARGUMENT
+""")
+
     def test_objects_are_counted_to_the_block(self, py):
         self.inside(py, """
 N = 1000
