@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
 from typing import Any, Dict, Iterator, List, Optional, Tuple
 
 from .errors import LibraryError
@@ -125,9 +126,9 @@ _FUNCTIONS: Dict[str, Tuple[Any, List[Any]]] = {
 class Library(ctypes.PyDLL):
     """The loaded library; its functions are attributes, `path` is its file."""
 
-    def __init__(self, path: str, mode: int = ctypes.DEFAULT_MODE) -> None:
-        super().__init__(path, mode=mode)
-        self.path = path
+    def __init__(self, name: str, mode: int = ctypes.DEFAULT_MODE) -> None:
+        super().__init__(name, mode=mode)
+        self.path = os.path.realpath(name)
         for name, (result, arguments) in _FUNCTIONS.items():
             try:
                 function = super().__getattr__(name)
@@ -173,6 +174,8 @@ def library_path() -> str:
 
 
 _serving: Optional[Library] = None
+_copies: Dict[str, Library] = {}
+"""The copies seen so far, by the name under which they are loaded."""
 
 
 def library() -> Library:
@@ -189,26 +192,51 @@ def library() -> Library:
         return loaded[0]
     path = library_path()
     try:
-        return Library(path)
+        return _open(path)
     except OSError as error:
         raise LibraryError("%s cannot be loaded: %s" % (path, error)) from error
 
 
+def _open(name: str, mode: int = ctypes.DEFAULT_MODE) -> Library:
+    if name not in _copies:
+        _copies[name] = Library(name, mode)
+    return _copies[name]
+
+
 def _loaded() -> Iterator[Library]:
-    """The copies in this process already, from the kernel's list of mappings."""
-    seen = set()
+    """The copies in this process already: the one that its program sees, by
+    whatever name it was preloaded or linked, and those that the kernel lists."""
+    names = [_global_name()]
     try:
-        with open("/proc/self/maps", encoding="utf-8", errors="surrogateescape") as maps:
-            lines = maps.readlines()
+        with open("/proc/self/maps", "rb") as maps:
+            names += map(os.fsdecode, re.findall(rb" (/.*/liboxmalloc\.so[^/]*?)(?: \(deleted\))?\n", maps.read()))
     except OSError:
-        lines = []
-    for line in lines:
-        path = line.rstrip("\n").partition("/")[2]
-        path = "/" + (path[:-len(" (deleted)")] if path.endswith(" (deleted)") else path)
-        if path in seen or not os.path.basename(path).startswith("liboxmalloc.so"):
+        pass
+    seen = set()
+    for name in filter(None, names):
+        if os.path.realpath(name) in seen:
             continue
-        seen.add(path)
+        seen.add(os.path.realpath(name))
         try:
-            yield Library(path, mode=ctypes.DEFAULT_MODE | os.RTLD_NOLOAD)
+            yield _open(name, ctypes.DEFAULT_MODE | os.RTLD_NOLOAD)
         except OSError:
             continue  # Mapped by somebody who only reads it.
+
+
+class _Symbol(ctypes.Structure):
+    """Dl_info of dlfcn.h."""
+
+    _fields_ = [("file", ctypes.c_char_p), ("base", ctypes.c_void_p), ("name", ctypes.c_char_p),
+                ("address", ctypes.c_void_p)]
+
+
+def _global_name() -> str:
+    """The copy whose functions the whole process sees, by the loader's name; "" for none."""
+    program = ctypes.PyDLL(None)
+    try:
+        function = program.Ox_GetStatus
+    except AttributeError:
+        return ""
+    found = _Symbol()
+    program.dladdr(ctypes.cast(function, ctypes.c_void_p), ctypes.byref(found))
+    return os.fsdecode(found.file or b"")

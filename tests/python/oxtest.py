@@ -181,7 +181,7 @@ def package_env(extra=None):
     return dict({"PYTHONPATH": HERE + os.pathsep + PACKAGE, "OXMALLOC_LIBRARY": LIB}, **(extra or {}))
 
 
-def run(interp, code, *args, preload=True, env=None, options=(), check=True, timeout=300):
+def run(interp, code, *args, preload=True, env=None, options=(), check=True, timeout=300, cwd=None):
     """Runs `code` in an interpreter; -> subprocess.CompletedProcess with text.
 
     `env` is added to the environment, `options` come before `-c`. Unless
@@ -191,7 +191,7 @@ def run(interp, code, *args, preload=True, env=None, options=(), check=True, tim
     code = textwrap.dedent(code)
     command = [path, *options, "-c", code, *map(str, args)]
     done = subprocess.run(
-        command, env=(preload_env if preload else clean_env)(env), timeout=timeout,
+        command, env=(preload_env if preload else clean_env)(env), timeout=timeout, cwd=cwd,
         universal_newlines=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     if check and done.returncode:
         raise AssertionError("%s ended with %d\n%s%s" % (

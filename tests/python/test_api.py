@@ -149,6 +149,32 @@ class Library(unittest.TestCase):
                 done = oxtest.run(py, code, env=oxtest.package_env({"LD_PRELOAD": preload}))
                 self.assertEqual(done.stdout.split()[0], "True", done.stdout)
 
+    def test_a_copy_of_any_name_is_asked(self, py):
+        with tempfile.TemporaryDirectory() as directory:
+            shutil.copy(oxtest.LIB, os.path.join(directory, "ox.so"))
+            code = """
+                import os, sys, oxmalloc
+                os.chdir("/")
+                if sys.argv[1:]:
+                    os.remove(sys.argv[1])
+                now = oxmalloc.status()
+                assert now.active and oxmalloc.stats().total.live_blocks > 0, now
+                print(now.library)
+                """
+            for name, arguments in (os.path.join(directory, "ox.so"), ()), ("./ox.so", (os.path.join(directory, "ox.so"),)):
+                done = oxtest.run(py, code, *arguments, env=oxtest.package_env({"LD_PRELOAD": name}), cwd=directory)
+                self.assertEqual(os.path.basename(done.stdout.strip()), "ox.so")
+
+    def test_asking_an_inactive_one_again_opens_nothing(self, py):
+        oxtest.run(py, """
+            import oxmalloc
+            from oxmalloc import _library
+            oxmalloc.status()
+            assert not oxmalloc.status().active and _library.library() is _library.library()
+            _library.Library.__init__ = None
+            oxmalloc.status()
+            """, preload=False, env=oxtest.package_env())
+
     def test_a_copy_that_came_later_is_asked(self, py):
         with tempfile.TemporaryDirectory() as directory:
             other = os.path.join(directory, "liboxmalloc.so")
