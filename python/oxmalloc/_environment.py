@@ -43,7 +43,10 @@ def preload(library: str, before: str = "") -> str:
 
 def environment(library: str, options: Mapping[str, str], before: Mapping[str, str]) -> Dict[str, str]:
     """`before`, changed so that a program runs on `library` with these options."""
-    return dict(before, LD_PRELOAD=preload(library, before.get("LD_PRELOAD", "")), **options)
+    changed = dict(before, LD_PRELOAD=preload(library, before.get("LD_PRELOAD", "")), **options)
+    if "OXMALLOC_LIBRARY" in before:
+        changed["OXMALLOC_LIBRARY"] = library  # Of whatever directory it was relative to.
+    return changed
 
 
 def _is_same_file(path: str, other: str) -> bool:

@@ -57,6 +57,12 @@ class Directory(unittest.TestCase):
 
 @oxtest.each_interpreter
 class Program(Directory):
+    def test_a_library_named_from_here_is_found_elsewhere(self, py):
+        os.symlink(oxtest.LIB, self.path("ox.so"))
+        done = self.run_it(py, "-c", "import os; os.chdir('/'); import oxmalloc; print(oxmalloc.library_path())",
+                           env={"OXMALLOC_LIBRARY": "ox.so"})
+        self.assertEqual(done.stdout.strip(), self.path("ox.so"))
+
     def check_same(self, py, *words, flags=()):
         """What it sees is what it sees when Python starts it, but for oxmalloc."""
         env = oxtest.preload_env(oxtest.package_env())
