@@ -15,6 +15,10 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from . import errors as errors
+    from . import heapmap as heapmap
+    from . import snapshots as snapshots
+    from ._checks import Finding
     from ._diagnosis import Diagnosis, diagnose
     from ._library import library_path
     from ._measure import Change, ClassChange, Measurement, measure
@@ -23,9 +27,12 @@ if TYPE_CHECKING:
     from ._status import Status, install, status
     from ._trim import TrimAfterGC, trim, trim_after_gc
     from .errors import InstallError, LibraryError, NotActiveError, OxmallocError, PictureError, SnapshotError
-    from .heapmap import map
-    from .snapshots import snapshot
+    from .heapmap import map as map
+    from .snapshots import Snapshot, snapshot
 
+    __version__: str
+
+# Without map: `from oxmalloc import *` shall leave the builtin alone.
 __all__ = [
     "ArenaStats",
     "Change",
@@ -33,6 +40,7 @@ __all__ = [
     "ClassStats",
     "Diagnosis",
     "DomainStats",
+    "Finding",
     "InstallError",
     "LibraryError",
     "Measurement",
@@ -40,6 +48,7 @@ __all__ = [
     "Option",
     "OxmallocError",
     "PictureError",
+    "Snapshot",
     "SnapshotError",
     "Stats",
     "Status",
@@ -48,7 +57,6 @@ __all__ = [
     "diagnose",
     "install",
     "library_path",
-    "map",
     "measure",
     "options",
     "snapshot",
@@ -60,6 +68,7 @@ __all__ = [
 
 # Where each name is, as above.
 _HOMES = {
+    "_checks": "Finding",
     "_diagnosis": "Diagnosis diagnose",
     "_library": "library_path",
     "_measure": "Change ClassChange Measurement measure",
@@ -69,32 +78,47 @@ _HOMES = {
     "_trim": "TrimAfterGC trim trim_after_gc",
     "errors": "InstallError LibraryError NotActiveError OxmallocError PictureError SnapshotError",
     "heapmap": "map",
-    "snapshots": "snapshot",
+    "snapshots": "Snapshot snapshot",
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
+# The modules that are public themselves.
+_MODULES = ("errors", "heapmap", "snapshots")
 
 
-def __getattr__(name: str) -> object:
-    if name in _HOME_OF:
-        from importlib import import_module
+def _bring(name: str) -> object:
+    from importlib import import_module
 
-        try:
-            home = import_module("." + _HOME_OF[name], __name__)
-        except ImportError as error:
-            if "_ctypes" not in str(error):
-                raise
-            from .errors import LibraryError
+    try:
+        if name in _MODULES:
+            return import_module("." + name, __name__)
+        return getattr(import_module("." + _HOME_OF[name], __name__), name)
+    except ImportError as error:
+        if "_ctypes" not in str(error):
+            raise
+        from .errors import LibraryError
 
-            # 3.12 keeps it out of sub-interpreters with a GIL of their own.
-            raise LibraryError("this interpreter cannot ask the library: %s. Ask in the main interpreter" % error)
-        value = globals()[name] = getattr(home, name)
-        return value
-    if name == "__version__":
-        from importlib.metadata import version
+        # 3.12 keeps it out of sub-interpreters with a GIL of their own.
+        raise LibraryError("this interpreter cannot ask the library: %s. Ask in the main interpreter" % error)
 
+
+def _version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
         return version("oxmalloc")
-    raise AttributeError("module %r has no attribute %r" % (__name__, name))
+    except PackageNotFoundError:
+        raise AttributeError("oxmalloc is imported from a directory and not installed: it has no __version__") from None
+
+
+if not TYPE_CHECKING:  # To a type checker every name would be an object.
+    def __getattr__(name: str) -> object:
+        if name in _HOME_OF or name in _MODULES:
+            value = globals()[name] = _bring(name)
+            return value
+        if name == "__version__":
+            return _version()
+        raise AttributeError("module %r has no attribute %r" % (__name__, name))
 
 
 def __dir__() -> "list[str]":
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *_HOME_OF, *_MODULES})

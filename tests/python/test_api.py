@@ -218,8 +218,10 @@ class Library(unittest.TestCase):
             oxmalloc.stats().to_text(), oxmalloc.trim(), oxmalloc.status(), oxmalloc.allocated_blocks()
             for name in ("oxmalloc.heapmap", "oxmalloc.snapshots", "oxmalloc._measure", "json"):
                 assert name not in sys.modules, name
-            assert set(oxmalloc.__all__) <= set(dir(oxmalloc))
+            assert {"map", "errors", "heapmap", "snapshots", *oxmalloc.__all__} <= set(dir(oxmalloc))
+            before = map
             from oxmalloc import *
+            assert map is before and oxmalloc.map is not before
             for name in oxmalloc.__all__:
                 assert globals()[name] is getattr(oxmalloc, name), name
             try:
@@ -228,6 +230,9 @@ class Library(unittest.TestCase):
                 assert "no attribute 'nothing'" in str(error), error
             else:
                 raise AssertionError("found nothing")
+            for name in "errors", "heapmap", "snapshots":
+                assert getattr(oxmalloc, name).__name__ == "oxmalloc." + name
+            assert not hasattr(oxmalloc, "__version__")     # it runs from the repository
             """, env=oxtest.package_env())
 
     def test_options_are_those_of_the_library(self, py):
@@ -270,7 +275,7 @@ class Documents(unittest.TestCase):
     def test_every_name_is_on_the_page(self, py):
         with open(os.path.join(oxtest.ROOT, "docs", "python.md")) as text:
             page = text.read()
-        names = oxtest.run(py, "import oxmalloc; print(*(n for n in oxmalloc.__all__ if n[0].islower()))",
+        names = oxtest.run(py, "import oxmalloc; print('map', *(n for n in oxmalloc.__all__ if n[0].islower()))",
                            preload=False, env=oxtest.package_env()).stdout.split()
         self.assertGreater(len(names), 8)
         for name in names:
@@ -288,14 +293,17 @@ class Face(unittest.TestCase):
     def test_names_are_told_to_type_checkers_as_they_are(self):
         with open(self.package.__file__) as source:
             tree = ast.parse(source.read())
-        told = {alias.name: node.module for node in ast.walk(tree)
-                if isinstance(node, ast.ImportFrom) and node.level for alias in node.names}
-        self.assertEqual(told, self.package._HOME_OF)
-        self.assertEqual(self.package.__all__, sorted(told))
+        imports = next(node for node in tree.body if isinstance(node, ast.If)).body
+        told = {alias.name: node.module for node in imports if isinstance(node, ast.ImportFrom) for alias in node.names}
+        modules = [name for name, home in told.items() if home is None]
+        self.assertEqual(tuple(modules), self.package._MODULES)
+        self.assertEqual({name: home for name, home in told.items() if home}, self.package._HOME_OF)
+        # `import *` leaves the builtin of that name alone.
+        self.assertEqual(self.package.__all__, sorted(set(told) - set(modules) - {"map"}))
 
     def test_everything_public_has_a_docstring(self):
         bare = []
-        for name in self.package.__all__:
+        for name in [*self.package.__all__, "map"]:
             thing = getattr(self.package, name)
             if not inspect.getdoc(thing):
                 bare.append(name)
@@ -334,9 +342,20 @@ class Face(unittest.TestCase):
         mypy = shutil.which("mypy")
         if not mypy:
             self.skipTest("mypy is not installed (pip install mypy)")
-        done = subprocess.run([mypy, "--strict", os.path.join(oxtest.PACKAGE, "oxmalloc")], cwd=oxtest.ROOT,
-                              universal_newlines=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        self.assertEqual(done.returncode, 0, done.stdout)
+
+        def check(path):
+            return subprocess.run([mypy, "--strict", path], cwd=oxtest.PACKAGE, universal_newlines=True,
+                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT).stdout
+
+        self.assertIn("Success", check("oxmalloc"))
+        with tempfile.TemporaryDirectory() as directory:
+            program = os.path.join(directory, "program.py")
+            with open(program, "w") as out:
+                out.write("import oxmalloc\nversion: str = oxmalloc.__version__\nfound: oxmalloc.Finding\n"
+                          "shot: oxmalloc.Snapshot = oxmalloc.snapshots.load('x')\noxmalloc.map('x.html')\n"
+                          "from oxmalloc import nothing\noxmalloc.sttats()\noxmalloc.measure().totl\n")
+            wrong = re.findall(r"program.py:(\d+): error", check(program))
+            self.assertEqual(wrong, ["6", "7", "8"])    # a misspelt name is an error
 
 
 if __name__ == "__main__":
