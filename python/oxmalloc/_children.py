@@ -18,6 +18,10 @@ from .errors import OxmallocError
 SECONDS = 60.0
 
 
+class NotAllowed(Exception):
+    """This process may start no child so."""
+
+
 class Answer(NamedTuple):
     """What a child says of itself."""
 
@@ -71,6 +75,8 @@ def _multiprocessing(method: str) -> Callable[[], Answer]:
     def start() -> Answer:
         import multiprocessing
 
+        if multiprocessing.current_process().daemon:
+            raise NotAllowed("a daemonic process of multiprocessing may start none so")
         context = multiprocessing.get_context(method)
         here, there = context.Pipe(duplex=False)
         process = context.Process(target=_send, args=(there,))  # type: ignore[attr-defined]
@@ -78,13 +84,17 @@ def _multiprocessing(method: str) -> Callable[[], Answer]:
             process.start()
             there.close()  # So that the end of the child is seen.
             if not here.poll(SECONDS):
-                process.kill()
                 raise RuntimeError("it did not answer in %d s" % SECONDS)
             found: Answer = here.recv()
+            process.join(SECONDS)
+            return found
         except EOFError:
             raise RuntimeError("it ended before it answered") from None
-        process.join()
-        return found
+        finally:
+            here.close()
+            if process.is_alive():
+                process.kill()
+                process.join()
 
     return start
 

@@ -105,6 +105,9 @@ def _of_children(domains: Tuple[str, ...], executable: str) -> Iterator[Finding]
     for name, start in _children.WAYS.items():
         try:
             child = start()
+        except _children.NotAllowed as error:
+            yield Finding(name, OK, "not looked at: %s" % error)
+            continue
         except Exception as error:  # Whatever keeps this one from starting: the others are looked at.
             yield Finding(name, PROBLEM, "the child could not be asked: %s" % error,
                           "See whether it starts at all: `%s -c pass`" % shlex.quote(executable)

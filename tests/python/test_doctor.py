@@ -99,6 +99,22 @@ class Active(Doctor):
         severe = {name for name, finding in found.items() if finding["severity"] != "ok"}
         self.assertEqual(severe, {"debug-build"} if py.debug else set())
 
+    def test_in_a_daemonic_process(self, py):
+        # It may start no process of multiprocessing: a worker of a pool is one.
+        oxtest.run(py, """
+            import multiprocessing
+            from oxmalloc._diagnosis import of_this_process
+
+            with multiprocessing.get_context("fork").Pool(1) as pool:
+                found = pool.apply(of_this_process)
+            assert found.is_active, found.to_text()
+            causes = {finding.name: finding.cause for finding in found.findings}
+            for name in "subprocess", "exec":
+                assert causes[name].startswith("active in"), causes
+            for name in "fork", "spawn", "forkserver":
+                assert "not looked at: a daemonic process" in causes[name], causes
+            """, env=oxtest.package_env())
+
     def test_after_run(self, py):
         done = oxmalloc(py, "run", "-m", "oxmalloc", "doctor", "--json")
         self.assertEqual(self.answer(done)[0], 0)
