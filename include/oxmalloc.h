@@ -204,7 +204,8 @@ typedef struct OxStatus {
      */
     size_t size;
     /*
-     The code of the installation (OX_OK …, or OX_ERR_…, or OX_NOT_INSTALLED).
+     The code of the installation (OX_OK …, or OX_ERR_…, or OX_NOT_INSTALLED);
+     before there was one, OX_ERR_… if it would be refused now.
      */
     int32_t code;
     /*
@@ -617,7 +618,7 @@ OX_API int Ox_Install(void);
 /*
  Fills `out` (whose `size` is set). Returns OX_OK, or OX_ERR_ARGUMENT when
  `out` is NULL or its size too small to hold the first two members. Any
- thread; no allocation.
+ thread; no allocation, but by tracemalloc, which is asked whether it traces.
  */
 OX_API int Ox_GetStatus(struct OxStatus *out);
 

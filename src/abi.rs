@@ -169,7 +169,7 @@ pub extern "C" fn Ox_Install() -> c_int {
 
 /// Fills `out` (whose `size` is set). Returns OX_OK, or OX_ERR_ARGUMENT when
 /// `out` is NULL or its size too small to hold the first two members. Any
-/// thread; no allocation.
+/// thread; no allocation, but by tracemalloc, which is asked whether it traces.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn Ox_GetStatus(out: *mut OxStatus) -> c_int {
     // SAFETY: `out` is NULL or points to as many bytes as its size says.

@@ -63,6 +63,9 @@ unsafe extern "C" {
     static oxmalloc_in_constructor: c_int;
 }
 
+/// The oldest CPython, as `python::version` has it.
+const OLDEST: u32 = 0x030800;
+
 /// Installs what can be installed; the code says what was.
 pub fn install() -> c_int {
     let code = try_install();
@@ -92,7 +95,7 @@ fn try_install() -> c_int {
         return OX_ERR_DISABLED;
     }
     let version = python::version();
-    if version < 0x030800 {
+    if version < OLDEST {
         let mut line = Line::new();
         let _ = write!(line, "oxmalloc: inactive: ");
         let _ = write_too_old(&mut line);
@@ -110,23 +113,45 @@ fn try_install() -> c_int {
     if by_us || (OX_DOMAIN_RAW..=OX_DOMAIN_OBJ).all(|d| wanted >> d & 1 == 0 || is_ours(d)) {
         return OX_ALREADY;
     }
-    if is_another_copys(&installed(OX_DOMAIN_MEM)) {
-        return OX_ERR_SECOND_COPY;
-    }
-    if late && python::is_tracing() {
-        return OX_ERR_TRACEMALLOC;
-    }
-    // In the constructor CPython has not looked at its environment yet, and
-    // may be told to ignore it (-E, -I); it will put its own functions in our
-    // place if it must.
-    // SAFETY: only the constructor writes it, before there are threads.
-    if unsafe { oxmalloc_in_constructor } == 0 && chosen_by_user(late) {
-        return OX_ERR_PYTHONMALLOC;
+    if let Some(code) = what_is_in_the_way(late) {
+        return code;
     }
     if !life::start() {
         return OX_ERR_NO_MEMORY;
     }
     set_hooks(wanted, late)
+}
+
+/// What others did that keeps us out. The caller is attached, if the interpreter
+/// runs (`late`).
+fn what_is_in_the_way(late: bool) -> Option<c_int> {
+    if is_another_copys(&installed(OX_DOMAIN_MEM)) {
+        return Some(OX_ERR_SECOND_COPY);
+    }
+    if late && python::is_tracing() {
+        return Some(OX_ERR_TRACEMALLOC);
+    }
+    // In the constructor CPython has not looked at its environment yet, and
+    // may be told to ignore it (-E, -I); it will put its own functions in our
+    // place if it must.
+    // SAFETY: only the constructor writes it, before there are threads.
+    let in_constructor = unsafe { oxmalloc_in_constructor } != 0;
+    (!in_constructor && chosen_by_user(late)).then_some(OX_ERR_PYTHONMALLOC)
+}
+
+/// Why an installation, which nobody tried yet, would be refused.
+fn foreseen_refusal() -> Option<c_int> {
+    if !python::is_here() {
+        return None;
+    }
+    if options::foreseen(Option_::Disable) != 0 {
+        return Some(OX_ERR_DISABLED);
+    }
+    if python::version() < OLDEST {
+        return Some(OX_ERR_VERSION);
+    }
+    let late = python::is_initialized();
+    if late && !python::is_attached() { None } else { what_is_in_the_way(late) }
 }
 
 /// Has said what was asked for, when there is something to say: that it is
@@ -274,10 +299,16 @@ pub fn status() -> OxStatus {
 }
 
 fn state(text: &mut Line) -> (c_int, u32) {
-    let (code, domains) = (DONE.code.load(Relaxed), DONE.domains.load(Relaxed));
-    let pythonmalloc = DONE.pythonmalloc.get().map_or(&b""[..], Vec::as_slice);
+    let (mut code, domains) = (DONE.code.load(Relaxed), DONE.domains.load(Relaxed));
+    let pythonmalloc = match DONE.pythonmalloc.get() {
+        Some(then) => then.as_slice(),
+        None => os::environment(c"PYTHONMALLOC").unwrap_or(b""),
+    };
     let pythonmalloc = core::str::from_utf8(pythonmalloc).unwrap_or("?");
     if domains == 0 {
+        if code == OX_NOT_INSTALLED {
+            code = foreseen_refusal().unwrap_or(code);
+        }
         let _ = write!(text, "inactive: ");
         let _ = match code {
             OX_ERR_PYTHONMALLOC if !pythonmalloc.is_empty() => {
@@ -285,7 +316,7 @@ fn state(text: &mut Line) -> (c_int, u32) {
             }
             OX_ERR_PYTHONMALLOC => write!(text, "{DEV_MODE}"),
             OX_ERR_TRACEMALLOC => {
-                write!(text, "tracemalloc was tracing; stop it before Ox_Install")
+                write!(text, "tracemalloc is tracing, or was when it was to be installed")
             }
             OX_ERR_NEEDS_GIL => {
                 write!(text, "Ox_Install was called without the GIL, or in a sub-interpreter")
@@ -297,7 +328,7 @@ fn state(text: &mut Line) -> (c_int, u32) {
                 write!(text, "another copy of the library serves this process")
             }
             _ if !python::is_here() => write!(text, "no CPython in this process"),
-            _ => write!(text, "not installed; call Ox_Install, or preload the library"),
+            _ => write!(text, "not installed"),
         };
         return (code, 0);
     }

@@ -118,6 +118,17 @@ pub fn get(option: Option_) -> usize {
     value(option as usize)
 }
 
+/// The value that an option has or will have, whether the environment was read or
+/// not: `read` is once, and may have to warn.
+pub fn foreseen(option: Option_) -> usize {
+    let choice = &TABLE[option as usize];
+    let value = os::environment(choice.name).and_then(|text| parse(&choice.kind, text));
+    match VALUES[option as usize].load(Relaxed) {
+        0 => value.unwrap_or(choice.default),
+        value => value - 1,
+    }
+}
+
 /// The value of every option, in the order of the table.
 pub fn values() -> impl Iterator<Item = usize> {
     (0..TABLE.len()).map(value)

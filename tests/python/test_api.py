@@ -50,7 +50,8 @@ class NotActive(unittest.TestCase):
 
     def test_says_why_and_what_to_do(self, py):
         for why, advice, code, setting in (
-                ("not installed", "python -m oxmalloc run", oxtest.OX_NOT_INSTALLED, dict(preload=False)),
+                ("inactive: not installed. Start the program with `python -m oxmalloc run`", "install()",
+                 oxtest.OX_NOT_INSTALLED, dict(preload=False)),
                 ("PYTHONMALLOC=malloc", "Unset PYTHONMALLOC", oxtest.OX_ERR_PYTHONMALLOC, dict(PYTHONMALLOC="malloc")),
                 ("dev mode", "leave out -X dev", oxtest.OX_ERR_PYTHONMALLOC, dict(options=("-X", "dev"))),
                 ("OXMALLOC_DISABLE", "Unset OXMALLOC_DISABLE", oxtest.OX_ERR_DISABLED, dict(OXMALLOC_DISABLE="1"))):
@@ -58,6 +59,18 @@ class NotActive(unittest.TestCase):
                 kind, told, text = self.outcomes(py, **setting)
                 self.assertEqual(kind, "NotActiveError")
                 self.assertEqual(told, code)
+                self.assertIn(why, text)
+                self.assertIn(advice, text)
+
+    def test_says_what_keeps_it_out_before_anybody_tried(self, py):
+        for why, advice, code, setting in (
+                ("PYTHONMALLOC=malloc", "Unset PYTHONMALLOC", oxtest.OX_ERR_PYTHONMALLOC, dict(PYTHONMALLOC="malloc")),
+                ("dev mode", "leave out -X dev", oxtest.OX_ERR_PYTHONMALLOC, dict(PYTHONDEVMODE="1")),
+                ("tracemalloc", "tracemalloc.stop()", oxtest.OX_ERR_TRACEMALLOC, dict(options=("-X", "tracemalloc"))),
+                ("OXMALLOC_DISABLE", "Unset OXMALLOC_DISABLE", oxtest.OX_ERR_DISABLED, dict(OXMALLOC_DISABLE="1"))):
+            with self.subTest(why=why):
+                kind, told, text = self.outcomes(py, preload=False, **setting)
+                self.assertEqual((kind, told), ("NotActiveError", code))
                 self.assertIn(why, text)
                 self.assertIn(advice, text)
 
