@@ -159,13 +159,16 @@ def is_ours(path: str) -> bool:
 
 def initial_environment() -> Dict[str, str]:
     """The environment that the kernel handed over: OXMALLOC_CHILDREN=0 has taken
-    something out of it since."""
+    something out of it since. Where setproctitle wrote over it, what it is now."""
     try:
         with open("/proc/self/environ", "rb") as file:
             lines = os.fsdecode(file.read()).split("\0")
     except OSError:
         return dict(os.environ)
-    return dict(line.split("=", 1) for line in lines if "=" in line)
+    lines = [line for line in lines if line]
+    if not lines or not all(re.match(r"[^=\s]+=", line) for line in lines):
+        return dict(os.environ)
+    return dict(line.split("=", 1) for line in lines)
 
 
 def _this_python(loaded: Tuple[str, ...]) -> Python:

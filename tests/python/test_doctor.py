@@ -187,6 +187,23 @@ class Inactive(Doctor):
         self.finds(answer, "disabled", "problem", "OXMALLOC_DISABLE=1", "`unset OXMALLOC_DISABLE`")
         self.assertEqual(self.problems(answer), ["active", "disabled"])
 
+    def test_a_process_with_a_title(self, py):
+        # What setproctitle does, for gunicorn and Celery: it writes over the arguments
+        # and the environment that the process was started with.
+        for title in b"", b"worker [app=1]":
+            said = oxtest.run(py, """
+                import ctypes, sys, oxmalloc
+                with open("/proc/self/stat") as stat:
+                    start, end = map(int, stat.read().rpartition(")")[2].split()[47:49])
+                assert end - start > 200
+                ctypes.memset(start, 0, end - start)
+                ctypes.memmove(start, sys.argv[1].encode(), len(sys.argv[1]))
+                print(oxmalloc.diagnose().to_text())
+                """, title.decode(), env=oxtest.package_env({"PYTHONMALLOC": "malloc"})).stdout
+            self.assertIn("LD_PRELOAD", said)
+            self.assertIn("PYTHONMALLOC=malloc", said)
+            self.assertNotIn("not set", said)
+
     def test_package_without_library(self, py):
         answer = self.ask(py, preload="", env={"OXMALLOC_LIBRARY": "/nowhere/liboxmalloc.so"})
         self.finds(answer, "no-library", "problem", "OXMALLOC_LIBRARY names /nowhere", "pip install")
