@@ -82,15 +82,6 @@ class OxArenaInfo(ctypes.Structure):
         "untouched_bytes purged_bytes resident_bytes")
 
 
-class OxPoolInfo(ctypes.Structure):
-    _fields_ = [
-        *_sizes("size address bytes"),
-        ("domain", ctypes.c_uint32),
-        ("state", ctypes.c_uint32),
-        *_sizes("block_bytes capacity live free untouched purged_bytes age_ms"),
-    ]
-
-
 class OxOptionInfo(ctypes.Structure):
     _fields_ = [
         ("size", ctypes.c_size_t),
@@ -99,8 +90,6 @@ class OxOptionInfo(ctypes.Structure):
         *_sizes("default_value least most value"),
     ]
 
-
-PoolVisitor = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.POINTER(OxPoolInfo), ctypes.c_void_p)
 
 # name -> (result, arguments)
 _FUNCTIONS: Dict[str, Tuple[Any, List[Any]]] = {
@@ -111,10 +100,7 @@ _FUNCTIONS: Dict[str, Tuple[Any, List[Any]]] = {
     "Ox_GetArenas": (ctypes.c_int, [ctypes.POINTER(OxArenaInfo), ctypes.c_size_t, ctypes.c_size_t]),
     "Ox_GetOptions": (ctypes.c_int, [ctypes.POINTER(OxOptionInfo), ctypes.c_size_t, ctypes.c_size_t]),
     "Ox_Trim": (ctypes.c_size_t, []),
-    "Ox_UsableSize": (ctypes.c_size_t, [ctypes.c_void_p]),
-    "Ox_Owns": (ctypes.c_int, [ctypes.c_void_p]),
     "Ox_Version": (ctypes.c_char_p, []),
-    "Ox_VisitPools": (ctypes.c_int, [PoolVisitor, ctypes.c_void_p]),
     "Ox_StartCounting": (ctypes.c_int, []),
     "Ox_StopCounting": (ctypes.c_int, []),
     "Ox_WriteSnapshot": (ctypes.c_int, [ctypes.c_int]),

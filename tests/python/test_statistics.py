@@ -88,10 +88,13 @@ class Statistics(unittest.TestCase):
 
     def test_known_objects_are_counted(self, py):
         seen = self.inside(py, """
+import ctypes
+usable_size = LIB["Ox_UsableSize"]
+usable_size.argtypes, usable_size.restype = [ctypes.c_void_p], ctypes.c_size_t
 for domain, kind, n, make, address, asked in KINDS:
     # The first ones of a class borrow the blocks of another.
     warm = kept(make, 100 if kind == "class" else 1)
-    block = LIB.Ox_UsableSize(address(warm[-1])) if address else 8192
+    block = usable_size(address(warm[-1])) if address else 8192
     before = oxmalloc.stats()
     room = kept(make, n)
     after = oxmalloc.stats()
