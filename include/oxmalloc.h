@@ -697,12 +697,11 @@ OX_API int Ox_VisitPools(OxPoolVisitor callback, void *arg);
  size class (see OxClassStats), through functions that stand in front of those
  installed now. What is taken by OxMem_Malloc and the like is not counted.
  Calls nest, and each needs an Ox_StopCounting; then counting costs nothing any
- more, unless somebody (tracemalloc) came in front meanwhile. The caller holds the GIL, if the interpreter runs. Returns
- OX_OK, OX_ERR_NO_PYTHON, OX_ERR_NEEDS_GIL, or OX_NOT_INSTALLED when oxmalloc
- serves neither domain.
+ more, unless somebody (tracemalloc) came in front meanwhile. The caller holds
+ the GIL, if the interpreter runs. Returns OX_OK, OX_ERR_NO_PYTHON,
+ OX_ERR_NEEDS_GIL, or OX_NOT_INSTALLED when oxmalloc serves neither domain.
  */
-OX_API
-int Ox_StartCounting(void);
+OX_API int Ox_StartCounting(void);
 
 /*
  Ends what one Ox_StartCounting began. The caller holds the GIL, if the

@@ -292,9 +292,9 @@ pub unsafe extern "C" fn Ox_VisitPools(callback: OxPoolVisitor, arg: *mut c_void
 /// size class (see OxClassStats), through functions that stand in front of those
 /// installed now. What is taken by OxMem_Malloc and the like is not counted.
 /// Calls nest, and each needs an Ox_StopCounting; then counting costs nothing any
-/// more, unless somebody (tracemalloc) came in front meanwhile. The caller holds the GIL, if the interpreter runs. Returns
-/// OX_OK, OX_ERR_NO_PYTHON, OX_ERR_NEEDS_GIL, or OX_NOT_INSTALLED when oxmalloc
-/// serves neither domain.
+/// more, unless somebody (tracemalloc) came in front meanwhile. The caller holds
+/// the GIL, if the interpreter runs. Returns OX_OK, OX_ERR_NO_PYTHON,
+/// OX_ERR_NEEDS_GIL, or OX_NOT_INSTALLED when oxmalloc serves neither domain.
 #[unsafe(no_mangle)]
 pub extern "C" fn Ox_StartCounting() -> c_int {
     counting::start()
