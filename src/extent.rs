@@ -201,15 +201,20 @@ pub fn mapped_bytes() -> usize {
     MAPPED.load(Relaxed)
 }
 
+/// So many extents that fit are compared.
+const ENOUGH: usize = 32;
+
 impl Extents {
-    /// The shortest that has `pools` pools.
+    /// One of the shortest that have `pools` pools.
     fn best(&self, kind: Kind, pools: usize) -> Option<Extent> {
         let mut bins = self.present[kind as usize] >> bin_of(pools) << bin_of(pools);
         while bins != 0 {
             let bin = bins.trailing_zeros() as usize;
+            // All in a bin are about as long: some thousand are not worth a walk.
             let fitting = self.bins[kind as usize][bin]
                 .iter()
-                .filter(|first| first.extent().pools as usize >= pools);
+                .filter(|first| first.extent().pools as usize >= pools)
+                .take(ENOUGH);
             if let Some(first) = fitting.min_by_key(|first| first.extent().pools) {
                 return Extent::starting_with(first);
             }

@@ -289,6 +289,8 @@ extern "C" fn at_load() {
 static START: ForkLock<()> = ForkLock::new(());
 
 unsafe extern "C" fn before_fork() {
+    // Notices a second interpreter, whose thread the child must not forget.
+    python::gil_serialises();
     START.hold();
     FALLBACK.hold();
     HEAPS.hold();
