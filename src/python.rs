@@ -223,6 +223,13 @@ pub fn gil_serialises() -> bool {
     known == Serialised::WhileAlone as u8 && !SECOND_INTERPRETER.load(Relaxed) && is_alone()
 }
 
+/// Before a fork: notices a second interpreter, where heaps are handed over.
+pub fn notice_interpreters() {
+    if SERIALISED.load(Relaxed) == Serialised::WhileAlone as u8 {
+        is_alone();
+    }
+}
+
 /// A new interpreter is linked at the head before its creator lets go of the
 /// GIL, and unlinked after its last call; so this, read while attached, says
 /// that nobody runs under another GIL.

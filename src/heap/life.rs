@@ -289,8 +289,8 @@ extern "C" fn at_load() {
 static START: ForkLock<()> = ForkLock::new(());
 
 unsafe extern "C" fn before_fork() {
-    // Notices a second interpreter, whose thread the child must not forget.
-    python::gil_serialises();
+    // The child of one with two interpreters must not take over what was the other's.
+    python::notice_interpreters();
     START.hold();
     FALLBACK.hold();
     HEAPS.hold();
