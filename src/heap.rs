@@ -7,13 +7,15 @@
 //! its pools through the pools' remote lists. How a heap gets its owner, and
 //! how it is handed over with the GIL, is in `life`; `slow` is what happens
 //! when a pool runs out or a count reaches its floor; `purge` gives memory
-//! back, and `watch` sees to it that also a quiet program comes by for that.
+//! back, `early` some of it at once, and `watch` sees to it that also a quiet
+//! program comes by for that.
 //!
 //! A thread has two words, because it may call in two roles. *Hooked*: CPython
 //! calls it, under the rules of CPython's domains, so that such a heap can be
 //! handed over with the GIL. *Direct*: anybody calls the exported functions,
 //! from any thread, GIL or not; such a heap is never handed over.
 
+mod early;
 pub mod fast;
 pub mod life;
 pub mod purge;

@@ -52,7 +52,7 @@
 //!
 //! When a count reaches its floor, `heap::slow::settle` sees that the pool is
 //! no longer full, or is sparse, or is empty; `heap::purge` later gives the
-//! pages back on which nothing lives.
+//! pages back on which nothing lives (`heap::early` some of them at once).
 //!
 //! # Layers
 //!
@@ -73,7 +73,7 @@
 //!
 //! Every lock is an `os::lock::ForkLock`. Order: the start, the fallback heap, the
 //! list of heaps (all three in `heap::life`), what was given back lately
-//! (`heap::purge`), the arenas, the extents, the region. No lock is held while
+//! (`heap::early`), the arenas, the extents, the region. No lock is held while
 //! foreign code runs, but for what `python::gil_serialises` asks of CPython: that
 //! reads a word.
 #![allow(non_snake_case)]

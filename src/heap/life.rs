@@ -20,7 +20,7 @@
 //!
 //! Order of the locks: START, FALLBACK, HEAPS, purge, arenas, extents, region.
 
-use super::{Direct, EMPTY, EXITING, Heap, Hooked, Word, purge};
+use super::{Direct, EMPTY, EXITING, Heap, Hooked, Word, early, purge};
 use crate::os::lock::{self, ForkLock};
 use crate::pool::Owned;
 use crate::{arena, extent, options, os, python, region};
@@ -294,7 +294,7 @@ unsafe extern "C" fn before_fork() {
     START.hold();
     FALLBACK.hold();
     HEAPS.hold();
-    purge::before_fork();
+    early::before_fork();
     arena::before_fork();
     extent::before_fork();
     region::before_fork();
@@ -309,7 +309,7 @@ unsafe extern "C" fn after_fork_in_parent() {
         region::after_fork();
         extent::after_fork();
         arena::after_fork();
-        purge::after_fork();
+        early::after_fork();
         HEAPS.let_go();
         FALLBACK.let_go();
         START.let_go();

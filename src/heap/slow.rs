@@ -3,7 +3,7 @@
 
 use super::fast::Domain;
 use super::life::{self, Owner};
-use super::{Heap, Word, purge};
+use super::{Heap, Word, early, purge};
 use crate::fatal::{Corruption, corrupted};
 use crate::layout::{ARENA_SIZE, MAX_SPAN, POOL_SIZE};
 use crate::pool::{self, Owned, Pool, PoolRef, Pushed, State, held};
@@ -38,9 +38,9 @@ pub fn malloc_beyond_classes<W: Word>(domain: usize, size: usize) -> *mut c_void
     }
 }
 
-/// As `purge::make_room`, for a large block that grew.
+/// As `early::make_room`, for a large block that grew.
 pub fn make_room<W: Word>(bytes: usize) {
-    purge::make_room(W::heap().if_real(), bytes);
+    early::make_room(W::heap().if_real(), bytes);
 }
 
 /// NULL, with errno as malloc sets it.
@@ -65,7 +65,7 @@ pub fn take_beyond_classes<W: Word>(domain: usize, size: usize) -> Option<Taken>
     }
     let taken = or_after_giving_back(heap, || large::allocate(domain, size))?;
     if taken.zeroed {
-        purge::make_room(heap, size);
+        early::make_room(heap, size);
     }
     Some(taken)
 }
@@ -74,7 +74,7 @@ pub fn take_beyond_classes<W: Word>(domain: usize, size: usize) -> Option<Taken>
 fn take_pools(heap: Option<&Heap>, pools: usize) -> Option<arena::Run> {
     arena::take(pools).or_else(|| {
         let run = or_after_giving_back(heap, || arena::take_from_new(pools))?;
-        purge::make_room(heap, ARENA_SIZE);
+        early::make_room(heap, ARENA_SIZE);
         Some(run)
     })
 }
