@@ -201,7 +201,7 @@ pub fn mapped_bytes() -> usize {
     MAPPED.load(Relaxed)
 }
 
-/// So many extents that fit are compared.
+/// So many extents of a bin are compared.
 const ENOUGH: usize = 32;
 
 impl Extents {
@@ -213,8 +213,8 @@ impl Extents {
             // All in a bin are about as long: some thousand are not worth a walk.
             let fitting = self.bins[kind as usize][bin]
                 .iter()
-                .filter(|first| first.extent().pools as usize >= pools)
-                .take(ENOUGH);
+                .take(ENOUGH)
+                .filter(|first| first.extent().pools as usize >= pools);
             if let Some(first) = fitting.min_by_key(|first| first.extent().pools) {
                 return Extent::starting_with(first);
             }

@@ -166,7 +166,9 @@ impl Heap {
     fn set_head(&self, domain: usize, class: SizeClass, pool: Option<PoolRef>) {
         let pool = pool.unwrap_or(&EXHAUSTED);
         self.heads[domain][class.index()].set(pool);
-        self.bin(domain, class).set(pool);
+        // While malloc is to come by, a pool that was just opened hides as well.
+        let hides = self.watch.has_to_see(domain, class);
+        self.bin(domain, class).set(if hides { &EXHAUSTED } else { pool });
     }
 
     /// Puts a pool in front of its bin, where it is the next to be used up, so

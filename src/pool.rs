@@ -693,6 +693,10 @@ impl Owned {
         let mut set = BlockSet([0; POOL_SIZE / ALIGNMENT / 64]);
         let size = self.class().block_size();
         let start = self.start.load();
+        // The list goes through the pool in any order; each step would wait for memory.
+        (self.first()..POOL_SIZE)
+            .step_by(size.max(os::CACHE_LINE))
+            .for_each(|offset| os::prefetch(self.base() + offset));
         let mut count = 0;
         let mut block = self.free.get();
         while block != 0 {

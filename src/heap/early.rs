@@ -178,7 +178,7 @@ fn give_back(heap: Option<&Heap>, most: usize) -> usize {
         // Pools with a block on every page have nothing to give.
         let until = os::now_us() + LONGEST;
         while given < most
-            && let Some(pool) = heap.oldest_sparse(None)
+            && let Some(pool) = heap.oldest_sparse()
             && let Some(bytes) = heap.purge_if_allowed(pool)
         {
             given += bytes;
@@ -202,7 +202,7 @@ impl Heap {
     }
 
     fn purge_oldest(&self) -> usize {
-        let Some(pool) = self.oldest_sparse(None) else {
+        let Some(pool) = self.oldest_sparse() else {
             return 0;
         };
         if pool.live() > FEW {

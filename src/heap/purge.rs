@@ -25,9 +25,9 @@ use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
 /// Milliseconds of an epoch, in which sparse pools are aged.
 const EPOCH: u64 = 250;
-/// How long one look may take (µs): a 32nd of the time since the last one, within
+/// How long one look may take (µs): an 8th of the time since the last one, within
 /// limits. A program that rests comes by seldom, and has time.
-const SLICE: core::ops::RangeInclusive<u64> = 2_000..=20_000;
+const SLICE: core::ops::RangeInclusive<u64> = 2_000..=10_000;
 /// And how long the next one waits when it did not get through (ms).
 const PAUSE: u64 = 20;
 
@@ -38,7 +38,7 @@ static NEXT: AtomicU64 = AtomicU64::new(0);
 pub fn after_free(heap: Option<&Heap>) {
     tick(heap);
     if let Some(heap) = heap {
-        heap.watch_growing(waiting(Some(heap)));
+        heap.watch_growing(waiting(Some(heap)), os::now_ms);
     }
     early::after_free(heap);
 }
@@ -61,6 +61,8 @@ pub fn look(heap: Option<&Heap>) {
         give_back_due(heap, now);
     }
     if let Some(heap) = heap {
+        // Others may have dropped what waits.
+        heap.watch_growing(waiting(Some(heap)), || now);
         heap.keep_watch(now);
     }
 }
@@ -68,7 +70,7 @@ pub fn look(heap: Option<&Heap>) {
 fn give_back_due(heap: Option<&Heap>, now: u64) {
     static LAST: AtomicU64 = AtomicU64::new(0);
     let since = now.saturating_sub(LAST.swap(now, Relaxed));
-    let until = os::now_us() + (since * 1000 / 32).clamp(*SLICE.start(), *SLICE.end());
+    let until = os::now_us() + (since * 1000 / 8).clamp(*SLICE.start(), *SLICE.end());
     let delay = options::get(Option_::PurgeDelayMs) as u64;
     NEXT.store(now + (delay / 2).clamp(1, EPOCH), Relaxed);
     let worked = clock::advance();
@@ -84,21 +86,26 @@ fn give_back_due(heap: Option<&Heap>, now: u64) {
 fn give_back_aged(heap: Option<&Heap>, worked: u64, delay: u64, until: u64) -> bool {
     if let Some(heap) = heap {
         heap.close_empty();
-        let aged = ((worked / EPOCH) as u32, (delay / EPOCH) as u32);
-        while let Some(pool) = heap.oldest_sparse(Some(aged)) {
-            heap.purge_pool(pool);
+        while heap.purge_aged((worked / EPOCH) as u32, (delay / EPOCH) as u32) {
             if os::now_us() >= until {
                 return true;
             }
         }
     }
     let before = worked.saturating_sub(delay);
-    while extent::purge(before, AT_ONCE) + arena::purge(before, AT_ONCE) >= AT_ONCE {
+    // Counted as it waits, resident or not.
+    let waits = || extent::dirty_bytes() + arena::dirty_bytes();
+    loop {
+        let waited = waits();
+        extent::purge(before, AT_ONCE);
+        arena::purge(before, AT_ONCE);
+        if waited.saturating_sub(waits()) < AT_ONCE {
+            return false;
+        }
         if os::now_us() >= until {
             return true;
         }
     }
-    false
 }
 
 /// How much goes back between two looks at the clock: about a millisecond of work.
@@ -173,37 +180,36 @@ impl Heap {
         self.sparse_count.set(self.sparse_count.get() - 1);
     }
 
-    /// The first sparse pool that is due: any, or with `(epoch, age)` the first
-    /// that has not changed for `age` epochs. Those that changed meanwhile go
-    /// back to the end.
-    pub(super) fn oldest_sparse(&self, aged: Option<(u32, u32)>) -> Option<Owned> {
+    /// The first sparse pool; those before it that no longer are leave the list.
+    pub(super) fn oldest_sparse(&self) -> Option<Owned> {
         while let Some(pool) = self.sparse.first() {
             // SAFETY: the list holds pools of this heap, which the caller owns.
             let pool = unsafe { Owned::new(pool) };
-            let live = pool.live();
-            if live > pool.capacity() as i32 / 2 {
-                self.forget_sparse(pool); // No longer sparse.
-                if pool.state() == State::Used && pool.floor() >= 0 {
-                    pool.set_floor(next_floor(pool));
-                }
-                continue;
-            }
-            let Some((epoch, age)) = aged else {
-                return Some(pool);
-            };
-            if epoch.saturating_sub(pool.sparse_since.get()) < age {
-                return None;
-            }
-            if live == pool.sparse_live.get() {
+            if pool.live() <= pool.capacity() as i32 / 2 {
                 return Some(pool);
             }
             self.forget_sparse(pool);
-            self.note_sparse(pool);
-            if age == 0 {
-                return Some(pool);
+            if pool.state() == State::Used && pool.floor() >= 0 {
+                pool.set_floor(next_floor(pool));
             }
         }
         None
+    }
+
+    /// Purges the first sparse pool if it has not changed for `age` epochs; one that
+    /// has goes back to the end. False when it is too young, or there is none.
+    fn purge_aged(&self, epoch: u32, age: u32) -> bool {
+        let old = |pool: &Owned| epoch.saturating_sub(pool.sparse_since.get()) >= age;
+        let Some(pool) = self.oldest_sparse().filter(old) else {
+            return false;
+        };
+        if age == 0 || pool.live() == pool.sparse_live.get() {
+            self.purge_pool(pool);
+        } else {
+            self.forget_sparse(pool);
+            self.note_sparse(pool);
+        }
+        true
     }
 
     /// Gives a pool's idle pages back; it is looked at again when a quarter of

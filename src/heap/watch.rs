@@ -5,11 +5,11 @@
 //! it needs have blocks enough. So, while much waits, the hot path finds no pool
 //! and malloc comes by: in each class a few times only, and again after a
 //! moment. A class that is asked for often has its pool back at once; one that is
-//! asked for now and then goes on telling that time passes.
+//! asked for now and then goes on telling that time passes. (Who asks for every
+//! class that often, in each moment, and passes no slow path otherwise is not seen.)
 
 use super::{EXHAUSTED, Heap};
 use crate::layout::DOMAINS;
-use crate::os;
 use crate::size_class::{self, SizeClass};
 use core::cell::Cell;
 use core::ptr;
@@ -41,13 +41,20 @@ impl Watch {
             waiting: Cell::new(0),
         }
     }
+
+    /// malloc has still to come by in a class.
+    pub(super) fn has_to_see(&self, domain: usize, class: SizeClass) -> bool {
+        self.waiting.get() >= WORTH_IT && self.seen[domain][class.index()].get() < OFTEN
+    }
 }
 
 impl Heap {
     /// Somebody looked: `bytes` wait to be given back.
     pub(super) fn watch(&self, bytes: usize) {
-        self.watch.waiting.set(bytes);
-        self.watch.since.set(0);
+        let waited = self.watch.waiting.replace(bytes);
+        if waited < WORTH_IT {
+            self.watch.since.set(0); // It begins at once.
+        }
         if bytes < WORTH_IT {
             self.bins
                 .iter()
@@ -58,10 +65,11 @@ impl Heap {
     }
 
     /// The same between two looks, when it has become much more.
-    pub(super) fn watch_growing(&self, bytes: usize) {
+    pub(super) fn watch_growing(&self, bytes: usize, now: impl Fn() -> u64) {
         if bytes >= 2 * self.watch.waiting.get().max(WORTH_IT / 2) {
             self.watch(bytes);
-            self.keep_watch(os::now_ms());
+            self.watch.since.set(0);
+            self.keep_watch(now());
         }
     }
 
