@@ -19,6 +19,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import textwrap
@@ -179,6 +180,13 @@ def preload_env(extra=None):
 def package_env(extra=None):
     """What a run needs beside `clean_env` to import the Python package as it is here."""
     return dict({"PYTHONPATH": HERE + os.pathsep + PACKAGE, "OXMALLOC_LIBRARY": LIB}, **(extra or {}))
+
+
+def default_signals():
+    """For `preexec_fn`: a shell has what it starts in the background ignore SIGINT,
+    nohup SIGHUP, and that is inherited."""
+    for number in signal.SIGINT, signal.SIGHUP:
+        signal.signal(number, signal.SIG_DFL)
 
 
 def run(interp, code, *args, preload=True, env=None, options=(), check=True, timeout=300, cwd=None):

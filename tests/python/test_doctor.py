@@ -506,7 +506,8 @@ class Commands(Doctor):
         for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
             command = [self.py.path, "-m", "oxmalloc", "doctor", "--", self.py.path, "-c", self.DAEMON]
             with subprocess.Popen(command, env=oxtest.preload_env(oxtest.package_env()), stdout=subprocess.DEVNULL,
-                                  stderr=subprocess.PIPE, universal_newlines=True) as doctor:
+                                  stderr=subprocess.PIPE, universal_newlines=True,
+                                  preexec_fn=oxtest.default_signals) as doctor:
                 said = next(line for line in doctor.stderr if "up " in line)
                 doctor.send_signal(number)
                 self.assertEqual(doctor.stderr.read(), "")

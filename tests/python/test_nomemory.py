@@ -68,8 +68,9 @@ def sweep(operations):
         result, report = os.pipe()
         child = os.fork()
         if child == 0:
-            # CPython 3.11 may loop for ever here; this CPU time is ample.
-            signal.setitimer(signal.ITIMER_PROF, 0.2)
+            # CPython 3.11 may loop for ever here; this CPU time is ample, also where
+            # the machine has other work and fresh pages are dear.
+            signal.setitimer(signal.ITIMER_PROF, 1)
             # A crashing CPython writes what it knows.
             os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
             ended = b"no exception"

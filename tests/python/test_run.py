@@ -116,8 +116,7 @@ class Program(Directory):
         child = subprocess.Popen(
             [py.path, "-m", "oxmalloc", "run", "-c", "import signal; print('ready', flush=True); signal.pause()"],
             env=oxtest.clean_env(oxtest.package_env()), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-            # A shell has what it starts in the background ignore it, and that is inherited.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+            preexec_fn=oxtest.default_signals)
         self.assertEqual(child.stdout.readline(), b"ready\n")
         child.send_signal(signal.SIGINT)
         child.stdout.close()
