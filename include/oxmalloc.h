@@ -205,7 +205,7 @@ typedef struct OxStatus {
     size_t size;
     /*
      The code of the installation (OX_OK …, or OX_ERR_…, or OX_NOT_INSTALLED);
-     before there was one, OX_ERR_… if it would be refused now.
+     before there was one, OX_ERR_… if it would be refused now whoever asks.
      */
     int32_t code;
     /*

@@ -72,7 +72,7 @@ pub struct OxStatus {
     /// sizeof(OxStatus), set by the caller.
     pub size: usize,
     /// The code of the installation (OX_OK …, or OX_ERR_…, or OX_NOT_INSTALLED);
-    /// before there was one, OX_ERR_… if it would be refused now.
+    /// before there was one, OX_ERR_… if it would be refused now whoever asks.
     pub code: i32,
     /// Bit `1 << domain` is set for each domain in which Ox_Install put
     /// oxmalloc, while that is in force (also below tracemalloc). What an
