@@ -3,7 +3,6 @@
 //! It goes on while the allocator is called, and stands still while the program
 //! sleeps: who frees much, waits, and takes it again finds it where it was.
 
-use crate::os;
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// The longest gap between two calls that counts as work (ms).
@@ -18,9 +17,9 @@ pub fn now() -> u64 {
     WORKED.load(Relaxed)
 }
 
-/// Moves on to the present.
-pub fn advance() -> u64 {
-    let now = os::now_ms();
-    let gap = now.saturating_sub(LAST.swap(now, Relaxed)).min(GAP);
-    WORKED.fetch_add(gap, Relaxed) + gap
+/// Moves on to the present, `now` (ms); how long ago the last time was.
+pub fn advance(now: u64) -> u64 {
+    let since = now.saturating_sub(LAST.swap(now, Relaxed));
+    WORKED.fetch_add(since.min(GAP), Relaxed);
+    since
 }

@@ -206,8 +206,7 @@ impl Heap {
             return 0;
         };
         if pool.live() > FEW {
-            self.forget_sparse(pool);
-            self.note_sparse(pool); // To the end.
+            self.note_sparse_anew(pool);
             return 0;
         }
         self.purge_if_allowed(pool).unwrap_or(0)

@@ -59,22 +59,21 @@ pub fn look(heap: Option<&Heap>) {
     let now = os::now_ms();
     if now >= NEXT.load(Relaxed) {
         give_back_due(heap, now);
-    }
-    if let Some(heap) = heap {
+    } else if let Some(heap) = heap {
         // Others may have dropped what waits.
         heap.watch_growing(waiting(Some(heap)), || now);
+    }
+    if let Some(heap) = heap {
         heap.keep_watch(now);
     }
 }
 
 fn give_back_due(heap: Option<&Heap>, now: u64) {
-    static LAST: AtomicU64 = AtomicU64::new(0);
-    let since = now.saturating_sub(LAST.swap(now, Relaxed));
+    let since = clock::advance(now);
     let until = os::now_us() + (since * 1000 / 8).clamp(*SLICE.start(), *SLICE.end());
     let delay = options::get(Option_::PurgeDelayMs) as u64;
     NEXT.store(now + (delay / 2).clamp(1, EPOCH), Relaxed);
-    let worked = clock::advance();
-    if give_back_aged(heap, worked, delay, until) {
+    if give_back_aged(heap, delay, until) {
         NEXT.store(now + PAUSE, Relaxed); // The rest soon.
     }
     if let Some(heap) = heap {
@@ -83,7 +82,8 @@ fn give_back_due(heap: Option<&Heap>, now: u64) {
 }
 
 /// Gives back what has its age (ms), until (µs); whether there is more.
-fn give_back_aged(heap: Option<&Heap>, worked: u64, delay: u64, until: u64) -> bool {
+fn give_back_aged(heap: Option<&Heap>, delay: u64, until: u64) -> bool {
+    let worked = clock::now();
     if let Some(heap) = heap {
         heap.close_empty();
         while heap.purge_aged((worked / EPOCH) as u32, (delay / EPOCH) as u32) {
@@ -93,13 +93,12 @@ fn give_back_aged(heap: Option<&Heap>, worked: u64, delay: u64, until: u64) -> b
         }
     }
     let before = worked.saturating_sub(delay);
-    // Counted as it waits, resident or not.
-    let waits = || extent::dirty_bytes() + arena::dirty_bytes();
     loop {
-        let waited = waits();
+        // Counted as it waits, resident or not.
+        let waited = waiting(None);
         extent::purge(before, AT_ONCE);
         arena::purge(before, AT_ONCE);
-        if waited.saturating_sub(waits()) < AT_ONCE {
+        if waited.saturating_sub(waiting(None)) < AT_ONCE {
             return false;
         }
         if os::now_us() >= until {
@@ -180,6 +179,12 @@ impl Heap {
         self.sparse_count.set(self.sparse_count.get() - 1);
     }
 
+    /// Puts a sparse pool at the end, as it is now.
+    pub(super) fn note_sparse_anew(&self, pool: Owned) {
+        self.forget_sparse(pool);
+        self.note_sparse(pool);
+    }
+
     /// The first sparse pool; those before it that no longer are leave the list.
     pub(super) fn oldest_sparse(&self) -> Option<Owned> {
         while let Some(pool) = self.sparse.first() {
@@ -206,8 +211,7 @@ impl Heap {
         if age == 0 || pool.live() == pool.sparse_live.get() {
             self.purge_pool(pool);
         } else {
-            self.forget_sparse(pool);
-            self.note_sparse(pool);
+            self.note_sparse_anew(pool);
         }
         true
     }
