@@ -51,11 +51,9 @@ impl Watch {
 impl Heap {
     /// Somebody looked: `bytes` wait to be given back.
     pub(super) fn watch(&self, bytes: usize) {
-        let waited = self.watch.waiting.replace(bytes);
-        if waited < WORTH_IT {
-            self.watch.since.set(0); // It begins at once.
-        }
+        self.watch.waiting.set(bytes);
         if bytes < WORTH_IT {
+            self.watch.since.set(0); // The next time it begins at once.
             self.bins
                 .iter()
                 .flatten()
