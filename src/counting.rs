@@ -213,7 +213,12 @@ pub fn stop() -> c_int {
 
 /// Whether the functions that count are what CPython calls in a domain.
 pub fn is_installed(domain: c_int) -> bool {
-    addresses(&installed(domain)) == addresses(&table(domain, ptr::null_mut()))
+    counts(&installed(domain), domain)
+}
+
+/// Whether an allocator is the functions that count in a domain.
+fn counts(allocator: &OxAllocator, domain: c_int) -> bool {
+    addresses(allocator) == addresses(&table(domain, ptr::null_mut()))
 }
 
 /// Whether our heap serves the domain, and is counted from now on.
@@ -224,7 +229,7 @@ fn stand_in_front(domain: c_int) -> bool {
     let now = installed(domain);
     // An interpreter with its own GIL came first. What is asked is what would be
     // stored: our functions behind themselves would be a circle.
-    if addresses(&now) == addresses(&table(domain, now.ctx)) {
+    if counts(&now, domain) {
         return true;
     }
     if !serves(&now) {
