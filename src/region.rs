@@ -256,13 +256,7 @@ pub fn take(slots: usize, bytes: usize) -> Option<Slot> {
         let slot = Slot(first as u32);
         match os::map(slot.address(), bytes) {
             Some(got) if got == slot.address() => {
-                // Last, because records stay for ever.
-                if !region.grow_records(first + slots) {
-                    os::unmap(got, bytes);
-                    return None;
-                }
-                region.mark(first, slots, TAKEN);
-                return Some(slot);
+                return region.enter(first, slots, bytes).then_some(slot);
             }
             Some(elsewhere) => {
                 os::unmap(elsewhere, bytes);
@@ -282,16 +276,8 @@ pub fn extend(slot: Slot, have: usize, more: usize) -> bool {
     if first + more > limit() || (first..first + more).any(|i| region.is_busy(i)) {
         return false;
     }
-    let (address, bytes) = (Slot(first as u32).address(), more << ARENA_SHIFT);
-    if !os::map_at(address, bytes) {
-        return false;
-    }
-    if !region.grow_records(first + more) {
-        os::unmap(address, bytes);
-        return false;
-    }
-    region.mark(first, more, TAKEN);
-    true
+    let bytes = more << ARENA_SHIFT;
+    os::map_at(Slot(first as u32).address(), bytes) && region.enter(first, more, bytes)
 }
 
 /// Lets slots go whose memory the caller has unmapped.
@@ -316,6 +302,17 @@ fn first_occupied(mut first: usize, mut slots: usize) -> usize {
 }
 
 impl Region {
+    /// Takes slots whose first `bytes` are mapped; unmaps them when there is no memory
+    /// for their records. Those come last because they stay for ever.
+    fn enter(&mut self, first: usize, slots: usize, bytes: usize) -> bool {
+        if self.grow_records(first + slots) {
+            self.mark(first, slots, TAKEN);
+            return true;
+        }
+        os::unmap(Slot(first as u32).address(), bytes);
+        false
+    }
+
     /// Has records for the first `slots` slots.
     fn grow_records(&mut self, slots: usize) -> bool {
         let have = self::slots() as usize;
