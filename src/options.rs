@@ -122,9 +122,10 @@ pub fn get(option: Option_) -> usize {
 /// not: `read` is once, and may have to warn.
 pub fn foreseen(option: Option_) -> usize {
     let choice = &TABLE[option as usize];
-    let value = os::environment(choice.name).and_then(|text| parse(&choice.kind, text));
     match VALUES[option as usize].load(Relaxed) {
-        0 => value.unwrap_or(choice.default),
+        0 => os::environment(choice.name)
+            .and_then(|text| parse(&choice.kind, text))
+            .unwrap_or(choice.default),
         value => value - 1,
     }
 }
