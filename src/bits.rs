@@ -91,9 +91,7 @@ mod tests {
             assert_eq!(runs(set).map(Run::bits).sum::<u32>(), set);
             assert!(runs(set).zip(runs(set).skip(1)).all(|(a, b)| a.end() < b.first));
         }
-        assert_eq!(runs(0b1101110).collect::<Vec<_>>(), [run_of(1, 3), run_of(5, 2)]);
-        fn run_of(first: usize, length: usize) -> Run {
-            Run { first, length }
-        }
+        let two = [Run { first: 1, length: 3 }, Run { first: 5, length: 2 }];
+        assert_eq!(runs(0b1101110).collect::<Vec<_>>(), two);
     }
 }

@@ -262,8 +262,9 @@ def may_replace(path: str) -> bool:
 def load(path: AnyPath) -> Snapshot:
     """Reads a snapshot, of this or any other process.
 
-    Takes about 0.1 s and 13 MB for each GiB of heap. Any thread. SnapshotError when the file is no snapshot, is damaged or of another format;
-    OSError when it cannot be read.
+    Takes about 0.1 s and 13 MB for each GiB of heap. Any thread. SnapshotError when
+    the file is no snapshot, is damaged or of another format; OSError when it cannot
+    be read.
     """
     with open(path, "rb") as file:
         data = file.read()
