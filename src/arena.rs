@@ -165,8 +165,10 @@ pub fn take(pools: usize) -> Option<Run> {
     Some(arenas.take_from(slot, pools))
 }
 
-/// Maps one more arena and takes `pools` pools from it.
-pub fn take_from_new(pools: usize) -> Option<Run> {
+/// Maps one more arena and takes `pools` pools from it. `filled`: every page of
+/// theirs will be used. The arena has huge pages for such only, because a huge page
+/// is resident as a whole.
+pub fn take_from_new(pools: usize, filled: bool) -> Option<Run> {
     let mut arenas = ARENAS.lock();
     // Another thread may have been faster.
     if let Some(slot) = arenas.fullest_with(pools) {
@@ -175,7 +177,7 @@ pub fn take_from_new(pools: usize) -> Option<Run> {
     let slot = region::take(1, ARENA_SIZE)?;
     let mapped = TOTALS.arenas.fetch_add(1, Relaxed) + 1;
     TOTALS.arenas_peak.fetch_max(mapped, Relaxed);
-    let huge = wants_huge_pages(mapped * ARENA_SIZE);
+    let huge = wants_huge_pages(mapped * ARENA_SIZE, filled);
     os::huge_pages(slot.address(), ARENA_SIZE, huge);
     let this = arena(slot);
     this.huge.store(huge as u32, Relaxed);
@@ -187,10 +189,11 @@ pub fn take_from_new(pools: usize) -> Option<Run> {
     Some(arenas.take_from(slot, pools))
 }
 
-/// Whether memory that is mapped when `mapped` bytes are should be huge.
-pub fn wants_huge_pages(mapped: usize) -> bool {
+/// Whether memory that is mapped when `mapped` bytes are, and that will be filled or
+/// not, should have huge pages.
+pub fn wants_huge_pages(mapped: usize, filled: bool) -> bool {
     match options::get(Option_::HugePages) {
-        options::HUGE_AUTO => mapped >= options::get(Option_::HugePagesFromMib) << 20,
+        options::HUGE_AUTO => filled && mapped >= options::get(Option_::HugePagesFromMib) << 20,
         choice => choice != options::HUGE_NEVER,
     }
 }

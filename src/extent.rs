@@ -299,7 +299,7 @@ impl Extents {
     fn has_mapped(&mut self, address: usize, slots: usize) -> Extent {
         let bytes = slots * ARENA_SIZE;
         let mapped = MAPPED.fetch_add(bytes, Relaxed) + bytes + arena::mapped_bytes();
-        os::huge_pages(address, bytes, wants_huge_pages(mapped));
+        os::huge_pages(address, bytes, wants_huge_pages(mapped, true));
         self.top = address + bytes;
         Extent { address, pools: bytes / POOL_SIZE, kind: Kind::Clean, since: 0 }
     }

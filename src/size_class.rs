@@ -56,6 +56,13 @@ impl SizeClass {
         unsafe { *SIZES.get_unchecked(self.0 as usize) as usize }
     }
 
+    /// By how much its blocks are larger than those of the class below: so many
+    /// bytes of a block may be of no use, at most.
+    pub fn step(self) -> usize {
+        let below = self.0.checked_sub(1).map_or(0, |index| SizeClass(index).block_size());
+        self.block_size() - below
+    }
+
     /// Which block starts `offset` bytes (less than a pool) behind the first;
     /// None when none does. A multiplication, because a division takes as long
     /// as all the rest of a realloc.
