@@ -15,9 +15,11 @@ import textwrap
 from . import INSIDE, MIB, give_up, packages, report, results, runner, say, sides
 
 REQUIREMENT = "pyperformance==1.14.0"
-# Three workers, each with a warm-up and three values of at least 0.1 s.
-FAST = "--processes", "3", "--values", "3", "--warmups", "1"
-QUICK = "--processes", "1", "--values", "1", "--warmups", "1"
+# A worker on each side in turn, because the speed of a machine changes with time;
+# each with a warm-up and values of at least 0.1 s.
+WORKER = "--processes", "1", "--warmups", "1", "--values"
+VALUES, QUICK_VALUES = "3", "1"
+ROUNDS, QUICK_ROUNDS = 3, 1
 PEAK = 256 * MIB
 LEGEND = """\
 The median time with the default, and ratios of the medians: of oxmalloc, and of
@@ -46,6 +48,7 @@ def run(py, options):
     unknown = set(names) - set(known)
     if unknown:
         give_up("pyperformance has no %s; it has %s" % (", ".join(unknown), ", ".join(known)))
+    values, rounds = (QUICK_VALUES, QUICK_ROUNDS) if options.quick else (VALUES, ROUNDS)
     measurement = results.describe(
         "pyperformance", py, version=REQUIREMENT, sides={side.name: side.what for side in chosen}, seconds={})
     for number, name in enumerate(names, 1):
@@ -54,11 +57,11 @@ def run(py, options):
         if requirements and not installed(python, name, requirements):
             say(" skipped: its libraries cannot be installed")
             continue
-        command = [python, script, *arguments, *(QUICK if options.quick else FAST)]
+        command = [python, script, *arguments, *WORKER, values]
         found = {}
-        for side in chosen:
-            for benchmark, values in execute(py, side, command, name).items():
-                found.setdefault(benchmark, {})[side.name] = values
+        for side in rounds * chosen:
+            for benchmark, seconds in execute(py, side, command, name).items():
+                found.setdefault(benchmark, {}).setdefault(side.name, []).extend(seconds)
             say(".", end="")
             if not found:
                 break
