@@ -165,9 +165,9 @@ pub fn take(pools: usize) -> Option<Run> {
     Some(arenas.take_from(slot, pools))
 }
 
-/// Maps one more arena and takes `pools` pools from it. `filled`: every page of
-/// theirs will be used. The arena has huge pages for such only, because a huge page
-/// is resident as a whole.
+/// Maps one more arena and takes `pools` pools from it. `filled`: their pages will be
+/// used, nearly all of them. Only then may it have huge pages, which are resident as a
+/// whole; who takes the rest of its pools is not known yet.
 pub fn take_from_new(pools: usize, filled: bool) -> Option<Run> {
     let mut arenas = ARENAS.lock();
     // Another thread may have been faster.

@@ -19,7 +19,7 @@ pub fn now() -> u64 {
 
 /// Moves on to the present, `now` (ms); how long ago the last time was.
 pub fn advance(now: u64) -> u64 {
-    let since = now.saturating_sub(LAST.swap(now, Relaxed));
+    let since = now.saturating_sub(LAST.fetch_max(now, Relaxed));
     WORKED.fetch_add(since.min(GAP), Relaxed);
     since
 }

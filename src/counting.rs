@@ -227,8 +227,8 @@ fn stand_in_front(domain: c_int) -> bool {
         return true;
     }
     let now = installed(domain);
-    // An interpreter with its own GIL came first. What is asked is what would be
-    // stored: our functions behind themselves would be a circle.
+    // An interpreter with its own GIL came first; our functions behind themselves would
+    // be a circle.
     if counts(&now, domain) {
         return true;
     }

@@ -56,11 +56,11 @@ impl SizeClass {
         unsafe { *SIZES.get_unchecked(self.0 as usize) as usize }
     }
 
-    /// By how much its blocks are larger than those of the class below: so many
-    /// bytes of a block may be of no use, at most.
-    pub fn step(self) -> usize {
+    /// Whether requests of this class always use every page of theirs: the class
+    /// below is not so much smaller that what a block has too much holds one.
+    pub fn fills(self, page_size: usize) -> bool {
         let below = self.0.checked_sub(1).map_or(0, |index| SizeClass(index).block_size());
-        self.block_size() - below
+        self.block_size() - below < 2 * page_size
     }
 
     /// Which block starts `offset` bytes (less than a pool) behind the first;

@@ -46,6 +46,12 @@ pub fn pools_for(size: usize) -> usize {
     size.div_ceil(POOL_SIZE)
 }
 
+/// Whether a span of `size` bytes leaves little of its last pool: not more than a large
+/// block does.
+pub fn fills(size: usize) -> bool {
+    (pools_for(size) * POOL_SIZE - size) * (MAX_SPAN / POOL_SIZE) <= size
+}
+
 /// Frees the span that starts at `address`.
 pub fn free(pool: PoolRef, address: usize) {
     arena::release(address, end_block(State::Span, pool));

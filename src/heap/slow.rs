@@ -57,7 +57,7 @@ pub fn take_beyond_classes<W: Word>(domain: usize, size: usize) -> Option<Taken>
     }
     purge::tick(heap);
     if size <= MAX_SPAN {
-        let run = take_pools(heap, span::pools_for(size), false)?;
+        let run = take_pools(heap, span::pools_for(size), span::fills(size))?;
         return Some(span::open(run, domain, size));
     }
     if !region::could_hold(size) {
@@ -70,8 +70,8 @@ pub fn take_beyond_classes<W: Word>(domain: usize, size: usize) -> Option<Taken>
     Some(taken)
 }
 
-/// Pools side by side, every page of which will be `filled` or not: from a mapped
-/// arena, or from one more.
+/// Pools side by side, the pages of which will be `filled` or not: from a mapped arena,
+/// or from one more.
 fn take_pools(heap: Option<&Heap>, pools: usize, filled: bool) -> Option<arena::Run> {
     arena::take(pools).or_else(|| {
         let run = or_after_giving_back(heap, || arena::take_from_new(pools, filled))?;
@@ -254,7 +254,7 @@ impl Heap {
     }
 
     fn open_pool(&self, domain: usize, class: SizeClass) -> Option<()> {
-        let run = take_pools(Some(self), 1, class.step() < os::page_size())?;
+        let run = take_pools(Some(self), 1, class.fills(os::page_size()))?;
         let pool = pool::of(run.address)?;
         pool.open(self.id(), run.address, domain, class);
         held(domain).add(POOL_SIZE);
