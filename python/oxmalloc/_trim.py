@@ -13,8 +13,8 @@ from ._status import active_library
 def trim() -> int:
     """Gives back to the system all that is free now; -> how many bytes that was.
 
-    Wholly free pools and arenas, freed large blocks, the free pages of sparse pools
-    and those behind spans: about 0.1 s for each GB of heap, up to 0.4 s when many huge
+    Wholly free pools and arenas, freed large blocks, the free pages of sparse pools:
+    about 0.1 s for each GB of heap, up to 0.4 s when many huge
     pages have to be broken up, with the GIL held. In such a page the kernel drops
     what is zero, also in live blocks; that is not in the figure. Any thread.
     NotActiveError when oxmalloc does not serve this process.

@@ -185,10 +185,9 @@ def of(snapshot: Snapshot) -> Account:
         if pool.live:
             use.classes[pool.block_bytes] += pool.live
 
-    # What is vacant goes back unless it is clean: then a huge page holds it.
+    # What is vacant goes back, also what only a huge page holds.
     for arena, use in arenas:
-        vacant = sum(arena.resident_pages) * page - use.resident
-        trimmable += max(vacant - arena.pools_clean * pool_bytes, 0)
+        trimmable += sum(arena.resident_pages) * page - use.resident
     in_arenas = page * sum(sum(arena.resident_pages) for arena in snapshot.arenas)
     in_extents = sum(extent.resident_bytes for extent in snapshot.extents)
     large = sum(block.resident_bytes for block in snapshot.large_blocks)
