@@ -19,7 +19,7 @@ enum { POOL_SHIFT = 16, SMALL = 32 * 1024, CLASSES = 256, FIRST_LARGE = 128, PAG
 #define SPACE ((size_t)64 << 30)
 /* A block of the last class. */
 #define MOST ((size_t)2 << 30)
-/* As oxmalloc: small heaps have small pages, the rest huge ones. */
+/* As oxmalloc for small blocks: small heaps have small pages, the rest huge ones. */
 #define HUGE_FROM ((size_t)24 << 20)
 
 /* PyMemAllocatorEx. */

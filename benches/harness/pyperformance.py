@@ -4,6 +4,7 @@ for the noise, and the rivals.
 Their scripts run by pyperf itself, in a virtual environment in which each of
 pyperf's workers proves its allocator (benches/inside/pyperf_worker.py).
 """
+import itertools
 import json
 import math
 import os
@@ -15,8 +16,8 @@ import textwrap
 from . import INSIDE, MIB, give_up, packages, report, results, runner, say, sides
 
 REQUIREMENT = "pyperformance==1.14.0"
-# A worker on each side in turn, because the speed of a machine changes with time;
-# each with a warm-up and values of at least 0.1 s.
+# A worker on each side in turn, and back, because the speed of a machine changes with
+# time; each finds its number of loops, warms up, and takes values of at least 0.1 s.
 WORKER = "--processes", "1", "--warmups", "1", "--values"
 VALUES, QUICK_VALUES = "3", "1"
 ROUNDS, QUICK_ROUNDS = 3, 1
@@ -59,8 +60,11 @@ def run(py, options):
             continue
         command = [python, script, *arguments, *WORKER, values]
         found = {}
-        for side in rounds * chosen:
-            for benchmark, seconds in execute(py, side, command, name).items():
+        for side in itertools.islice(itertools.cycle(chosen + chosen[::-1]), rounds * len(chosen)):
+            done = execute(py, side, command, name)
+            if found and not done:
+                give_up("%s with %s: it ran before, and failed now" % (name, side.name))
+            for benchmark, seconds in done.items():
                 found.setdefault(benchmark, {}).setdefault(side.name, []).extend(seconds)
             say(".", end="")
             if not found:
