@@ -103,7 +103,7 @@ data += [[i] * (i % 2000) for i in range(20000)]
     def test_address_space_of_threads(self, py):
         self.virtual(py, """
 import threading
-all_of_them = threading.Barrier(16)
+all_of_them = threading.Barrier(16, timeout=60)
 def work():
     data = [{"number": i} for i in range(20000)]
     all_of_them.wait()
