@@ -97,9 +97,9 @@ with oxmalloc.trim_after_gc(every=0) as handle:
     gc.collect(0)                       # too young a collection
     assert handle.times == 0
     litter()
-    before, given = resident(), oxmalloc.stats().given_back_bytes
+    (given, _), before = totals(), resident()
     gc.collect()
-    after, told = resident(), oxmalloc.stats().given_back_bytes - given
+    after, told = resident(), totals()[0] - given
     assert handle.times == 1, handle.times
     near(told, before - after)
     # What the freeing gave back at once is not its own.
