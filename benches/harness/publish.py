@@ -57,7 +57,7 @@ def section(measurements, programs):
     if len(programs["sides"]) > 2:
         text += "\n" + report.means(programs, markdown=True)
     for each in measurements:
-        if each["kind"] == "pyperformance" and each["interpreter"] == programs["interpreter"]:
+        if each["kind"] == "pyperformance":
             text += "\n" + pyperformance.sentence(each)
     return text + "\n" + report.where(programs) + "\n\n![chart](docs/results.svg)\n"
 

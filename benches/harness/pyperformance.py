@@ -148,9 +148,10 @@ def sentence(measurement):
     slowest = sorted(((_ratio(seconds, "oxmalloc"), name) for name, seconds in measurement["seconds"].items()),
                      reverse=True)[:4]
     return textwrap.fill(
-        "pyperformance, %d benchmarks: the geometric mean of oxmalloc's ratios of time is %.3f; default against "
-        "default again it is %.3f, and one of these ratios is typically off by %.1f\xa0%%. It is slowest in %s." % (
-            len(every), _mean([_ratio(seconds, "oxmalloc") for seconds in every]),
+        "pyperformance, %d benchmarks on %s: the geometric mean of oxmalloc's ratios of time is %.3f; default "
+        "against default again it is %.3f, and one of these ratios is typically off by %.1f\xa0%%. It is slowest "
+        "in %s." % (
+            len(every), report.interpreter(measurement), _mean([_ratio(seconds, "oxmalloc") for seconds in every]),
             _mean([_ratio(seconds, AGAIN.name) for seconds in every]), 100 * noise,
             ", ".join("%s (%.2f)" % (name, ratio) for ratio, name in slowest)), 90).replace("\xa0", " ") + "\n"
 

@@ -47,18 +47,24 @@ def means(measurement, markdown=False, columns=("time", "faults", "peak", "freed
     return table(["geometric means", "what it is", *columns], rows, 2, markdown)
 
 
+def interpreter(measurement):
+    """With what a measurement was made."""
+    build = measurement["interpreter"]
+    return "CPython %s (%s)" % (
+        build["version"].split()[0], "optimised" if build["optimised"] else "not optimised")
+
+
 def where(measurement):
     """When and on what a measurement was made, in a sentence."""
-    machine, interpreter = measurement["machine"], measurement["interpreter"]
+    machine = measurement["machine"]
     runs = ", runs of each side: %d" % measurement["runs"] if "runs" in measurement else ""
     # "always [madvise] never": the kernel brackets the one that is chosen.
     pages = re.search(r"\[(\w+)\]", machine["transparent_hugepage"] or "[none]").group(1)
     busy = " The machine had other work, so single figures scatter." if machine["load"] > QUIET else ""
     return textwrap.fill(
-        "Measured on %s: oxmalloc %s, CPython %s (%s), %s, %d cores, %.0f GB, %s, %s, transparent huge pages: %s, "
+        "Measured on %s: oxmalloc %s, %s, %s, %d cores, %.0f GB, %s, %s, transparent huge pages: %s, "
         "load: %.1f%s.%s" % (
-            measurement["date"], measurement["oxmalloc"], interpreter["version"].split()[0],
-            "optimised" if interpreter["optimised"] else "not optimised", machine["cpu"], machine["cores"],
+            measurement["date"], measurement["oxmalloc"], interpreter(measurement), machine["cpu"], machine["cores"],
             int(machine["memory"].split()[0]) * 1024e-9, machine["kernel"], machine["libc"], pages, machine["load"],
             runs, busy), 80)
 
