@@ -270,10 +270,13 @@ fn remember(index: usize, before: &OxAllocator) {
 
 /// Whether a function belongs to a second copy of this library.
 fn is_another_copys(allocator: &OxAllocator) -> bool {
-    let theirs = allocator.malloc.map(|function| function as *const c_void);
-    let mine = os::library_of(hook_raw_malloc as *const c_void);
-    theirs.is_some_and(|theirs| {
-        os::library_of(theirs) != mine && os::library_defines(theirs, c"Ox_Version")
+    allocator.malloc.is_some_and(|theirs| {
+        let theirs = theirs as *const c_void;
+        let library = os::library_of(theirs);
+        // To ask what a library defines takes long, and most are CPython's own.
+        library != os::library_of(hook_raw_malloc as *const c_void)
+            && library != python::library()
+            && os::library_defines(theirs, c"Ox_Version")
     })
 }
 

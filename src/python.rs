@@ -95,6 +95,11 @@ pub fn is_here() -> bool {
     SET_ALLOCATOR.get().is_some() && GET_ALLOCATOR.get().is_some()
 }
 
+/// The program or library that it is in, as `os::library_of` says.
+pub fn library() -> Option<usize> {
+    SET_ALLOCATOR.get().and_then(|function| os::library_of(function))
+}
+
 /// Its version as 0xMMmmpp; 0 when there is none.
 pub fn version() -> u32 {
     let Some(text) = call!(GET_VERSION as fn() -> *const c_char,) else {
