@@ -185,10 +185,9 @@ def of(snapshot: Snapshot) -> Account:
         if pool.live:
             use.classes[pool.block_bytes] += pool.live
 
-    # What is vacant goes back, also what only a huge page holds.
-    for arena, use in arenas:
-        trimmable += sum(arena.resident_pages) * page - use.resident
     in_arenas = page * sum(sum(arena.resident_pages) for arena in snapshot.arenas)
+    # What is vacant goes back, also what only a huge page holds.
+    trimmable += in_arenas - sum(use.resident for _, use in arenas)
     in_extents = sum(extent.resident_bytes for extent in snapshot.extents)
     large = sum(block.resident_bytes for block in snapshot.large_blocks)
     kept = max(in_extents - large, 0)
