@@ -36,8 +36,9 @@ int main(void)
                 printf("the kernel gave no huge pages\n");
                 return SKIPPED;
             }
-            CHECK(cases[c].fills ? huge > total / 2 : huge == 0, "%s: %zu MiB of %zu MiB in huge pages for blocks of %zu KiB",
-                  d->name, huge / MIB, total / MIB, size / 1024);
+            CHECK(cases[c].fills ? huge > total / 2 : huge == 0,
+                  "%s: %zu MiB of %zu MiB in huge pages for blocks of %zu KiB", d->name, huge / MIB, total / MIB,
+                  size / 1024);
             CHECK(grown < total * 9 / 8, "%s: %zu MiB resident for %zu MiB in blocks of %zu KiB", d->name, grown / MIB,
                   total / MIB, size / 1024);
             for (int i = 0; i < COUNT; i++) {

@@ -14,10 +14,9 @@ def trim() -> int:
     """Gives back to the system all that is free now; -> how many bytes that was.
 
     Wholly free pools and arenas, freed large blocks, the free pages of sparse pools:
-    about 0.1 s for each GB of heap, up to 0.4 s when many huge
-    pages have to be broken up, with the GIL held. In such a page the kernel drops
-    what is zero, also in live blocks; that is not in the figure. Any thread.
-    NotActiveError when oxmalloc does not serve this process.
+    about 0.1 s for each GB of heap, up to 0.4 s when many huge pages have to be
+    broken up, with the GIL held. In such a page the kernel drops what is zero, also
+    in live blocks; that is not in the figure. Any thread. NotActiveError when oxmalloc does not serve this process.
     """
     given_back: int = active_library().Ox_Trim()
     return given_back

@@ -252,8 +252,8 @@ class Figures(unittest.TestCase):
         text = publish.section(EVERY_KIND, MEASUREMENT)
         self.assertIn("| one | the first | 0.50 | 0.70 | 0.20 | 1.00 | 0.80 | 0.80 | 0.80 |\n", text)
         self.assertIn("| malloc | what it is | 2.00 | 1.00 | 1.00 | 1.00 | 1.00 |\n", text)
-        self.assertIn("pyperformance, 1 benchmarks on CPython 3.8.0 (optimised): the geometric mean of oxmalloc's ratios of time "
-                      "is 0.800", " ".join(text.split()))
+        self.assertIn("pyperformance, 1 benchmarks on CPython 3.8.0 (optimised): the geometric mean of oxmalloc's "
+                      "ratios of time is 0.800", " ".join(text.split()))
         self.assertIn("It is slowest in chaos (0.80).", text)
         self.assertIn("Measured on 2030-01-02: oxmalloc 9.8.7, CPython 3.8.0 (optimised), Z80", text)
         self.assertIn("huge pages: madvise, load: 0.4, runs of each side: 2.  ![chart]", text.replace("\n", " "))
